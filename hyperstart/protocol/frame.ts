@@ -1,0 +1,42 @@
+/**
+ * The frame layer: everything on the control channel is a frame, after one preamble per session.
+ *
+ * A session starts when hyperd connects: each side sends the 16-byte preamble, then a hello message.
+ * Bytes before the preamble (left over from an earlier session) are skipped.
+ *
+ * Frame header, 12 bytes, little endian: u32 payload length · u32 stream id · u8 type · 3 zero bytes.
+ *
+ * Flow control. A sender keeps what it has sent on a stream until the receiver acknowledges it by
+ * CREDIT and never has more than `streamWindowBytes` unacknowledged. Unacknowledged bytes from the
+ * guest are sent again after a reconnect, so a restart of hyperd loses no output.
+ */
+export const preamble: Uint8Array = Uint8Array.of(
+  0x48, 0x59, 0x50, 0x45, 0x52, 0x2d, 0x41, 0x47, 0x45, 0x4e, 0x54, 0x0d, 0x0a, 0x1a, 0x00, 0xff,
+);
+
+export const frameHeaderBytes = 12;
+
+export const FrameType = {
+  /** Stream 0: one JSON message, UTF-8 (message.ts). */
+  message: 1,
+  /** Bytes of a stream, at least 1. */
+  data: 2,
+  /** Payload u32: so many more bytes of the stream were consumed by the receiver. */
+  credit: 3,
+  /** No further data in this direction (half-close). Sent after the last data frame. */
+  eof: 4,
+  /** The receiver takes no more: the sender discards and closes its source, as EPIPE would. */
+  reset: 5,
+} as const;
+export type FrameType = (typeof FrameType)[keyof typeof FrameType];
+
+export const maxMessageBytes = 1024 * 1024;
+export const maxDataBytes = 32 * 1024;
+export const streamWindowBytes = 256 * 1024;
+
+export interface Frame {
+  readonly type: FrameType;
+  /** 0 for messages; else a stream id that hyperd chose (1 … 2^32-1), unique for the VM's life. */
+  readonly streamId: number;
+  readonly payload: Uint8Array;
+}

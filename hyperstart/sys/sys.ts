@@ -1,0 +1,218 @@
+/**
+ * The mechanism that hyperstart stands on: what the C module offers to TypeScript. Everything outside
+ * this folder gets a `Sys` handed in, so that it runs on Node with a fake one in tests.
+ *
+ * Failing calls throw SysError. All paths are bytes as UTF-8; all numbers fit in 53 bits.
+ */
+export interface Sys {
+  /** Milliseconds since the kernel started (CLOCK_BOOTTIME), with a fraction. */
+  uptimeMs(): number;
+  setClock(unixMs: number): void;
+  /** Mixes bytes (base64) into the kernel's random pool and credits them. */
+  addEntropy(base64: string): void;
+  kernelRelease(): string;
+  setHostname(name: string): void;
+  setDomainname(name: string): void;
+  /** Syncs all filesystems. */
+  sync(): void;
+  /** Powers the VM off; does not return. */
+  powerOff(): never;
+  /** Writes a line to the kernel console. */
+  log(line: string): void;
+
+  /** Whole file as UTF-8 (invalid bytes replaced); at most maxBytes, default 1 MiB, else EFBIG. */
+  readFile(path: string, maxBytes?: number): string;
+  /** Writes to a file; creates it with `mode` when given, else it must exist (cgroup and proc files). */
+  writeFile(path: string, text: string, mode?: number): void;
+  /** Entry names without . and .. */
+  readDirectory(path: string): readonly string[];
+  makeDirectory(path: string, mode: number): void;
+  removeDirectory(path: string): void;
+  removeFile(path: string): void;
+  symbolicLink(target: string, path: string): void;
+  makeNode(path: string, mode: number, major: number, minor: number): void;
+  changeOwner(path: string, uid: number, gid: number): void;
+  changeMode(path: string, mode: number): void;
+  /** null when nothing is there; does not follow a final symbolic link. */
+  fileStatus(path: string): FileStatus | null;
+  mount(options: MountOptions): void;
+  unmount(target: string, lazy: boolean): void;
+
+  /**
+   * Resolves a path inside a root as if chrooted (symbolic links never leave it; openat2
+   * RESOLVE_IN_ROOT) and returns a path of the form /proc/self/fd/N that stays valid until
+   * `closePath(N)`. With `create`, missing directories (or an empty file) are made.
+   */
+  openInRoot(root: string, path: string, create: 'none' | 'directory' | 'file'): OpenedPath;
+  closePath(path: OpenedPath): void;
+
+  /** Opens the control port and starts the frame pump; `handlers` are called from the event loop. */
+  openChannel(portName: string, handlers: ChannelHandlers): Channel;
+  /** Calls back when a child (or adopted orphan) has ended and all of it is reaped. */
+  onChildExit(callback: (exit: ChildExit) => void): void;
+  /** Calls back on each kernel uevent (device added or removed), e.g. `add@/devices/…`. */
+  onUevent(callback: (uevent: string) => void): void;
+  /** Calls back when the file (cgroup `memory.events`, PSI trigger) has a priority event; returns a stop function. */
+  onPriorityEvent(path: string, trigger: string | null, callback: () => void): () => void;
+  /** One-shot timer. */
+  setTimer(milliseconds: number, callback: () => void): void;
+
+  /** Starts a process; returns after the child has executed its program, throws SpawnError when it could not. */
+  spawn(options: SpawnOptions): SpawnedProcess;
+  signalProcess(pid: number, signal: number): void;
+  resizeTerminal(terminal: number, rows: number, columns: number): void;
+  closeTerminal(terminal: number): void;
+
+  network: NetworkSys;
+}
+
+export interface FileStatus {
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly size: number;
+  readonly major: number;
+  readonly minor: number;
+}
+
+export interface MountOptions {
+  readonly source: string;
+  readonly target: string;
+  /** '' for bind and remount. */
+  readonly type: string;
+  /** MS_* bits (mount-flags.ts). */
+  readonly flags: number;
+  readonly data: string;
+}
+
+export interface OpenedPath {
+  readonly fd: number;
+  readonly path: string;
+}
+
+export interface ChannelHandlers {
+  /** A host connected and sent its preamble: unacknowledged output is about to be sent again after `Channel.accept`. */
+  readonly onSession: () => void;
+  /** One whole JSON message (text, size-checked by the pump). */
+  readonly onMessage: (text: string) => void;
+  readonly onDisconnect: () => void;
+  /** The stream's data is all with the host (acknowledged) and its source is at its end. */
+  readonly onStreamDrained: (streamId: number) => void;
+  /** The peer broke the frame rules; the session is over, the next one may come. */
+  readonly onProtocolError: (reason: string) => void;
+}
+
+/** The pump moves stream bytes between descriptors and the port without JavaScript. */
+export interface Channel {
+  /** Sends our preamble and the hello, then everything unacknowledged; streams flow from now on. */
+  accept(helloText: string): void;
+  /** Queues one message frame; messages overtake stream data but never one another. */
+  send(text: string): void;
+  /** Guest to host: reads from `fd` (owned by the pump from now on) under flow control, then EOF. */
+  addSource(streamId: number, fd: number): void;
+  /** Host to guest: writes to `fd` (owned by the pump); closes it after EOF. For a tty: writes VEOF never, EOF is ignored. */
+  addSink(streamId: number, fd: number, isTerminal: boolean): void;
+  /** Stops and forgets a stream, closing its descriptor; unknown ids are ignored. */
+  removeStream(streamId: number): void;
+  /** Streams whose source reached its end need no more waiting. True when all of `ids` are read to the end. */
+  isSourceAtEnd(streamId: number): boolean;
+}
+
+export interface ChildExit {
+  readonly pid: number;
+  readonly exitCode: number | null;
+  readonly signal: number | null;
+}
+
+export interface SpawnOptions {
+  /** Absolute path inside the root, already resolved. */
+  readonly executable: string;
+  readonly args: readonly string[];
+  readonly env: readonly string[];
+  readonly cwd: string;
+  readonly uid: number;
+  readonly gid: number;
+  readonly groups: readonly number[];
+  /** Bit mask as two 32-bit halves: bounding, and effective/permitted/inheritable when uid is 0. */
+  readonly capabilitiesLow: number;
+  readonly capabilitiesHigh: number;
+  readonly noNewPrivileges: boolean;
+  readonly seccompProgram: string | null;
+  readonly rlimits: readonly { readonly resource: number; readonly soft: number; readonly hard: number }[];
+  readonly oomScoreAdj: number;
+  /** cgroup v2 directory that the child is created in (clone3 CLONE_INTO_CGROUP); '' for none. */
+  readonly cgroup: string;
+  readonly terminal: { readonly rows: number; readonly columns: number } | null;
+  readonly stdin: 'pipe' | 'null';
+  readonly stdout: 'pipe' | 'null';
+  readonly stderr: 'pipe' | 'null';
+  /** Run as a minimal PID 1 that starts the program as its child, forwards signals and reaps. */
+  readonly init: boolean;
+  readonly namespaces: NewNamespaces | JoinedNamespaces;
+}
+
+/** First process of a container: new namespaces, then the prepared root. */
+export interface NewNamespaces {
+  readonly kind: 'new';
+  readonly hostname: string;
+  readonly domainname: string;
+  readonly cgroupNamespace: boolean;
+  /** Directory that becomes / by pivot_root; everything is mounted in it already except what `mounts` adds. */
+  readonly root: string;
+  readonly readOnlyRoot: boolean;
+  /** Made inside the new namespaces, in order, before pivot_root: proc, mqueue, sysfs, cgroup2, … */
+  readonly mounts: readonly MountOptions[];
+  /** Masked with /dev/null or an empty read-only tmpfs; missing ones are skipped. Paths in the container. */
+  readonly maskedPaths: readonly string[];
+  readonly readonlyPaths: readonly string[];
+  /** Written under /proc/sys after the namespaces exist: name with dots, value. */
+  readonly sysctls: readonly (readonly [string, string])[];
+}
+
+/** An exec: joins the namespaces and root of the container's first process. */
+export interface JoinedNamespaces {
+  readonly kind: 'join';
+  readonly pid: number;
+}
+
+export interface SpawnedProcess {
+  readonly pid: number;
+  /** Our ends, to be given to the pump; null where it is /dev/null. With a terminal only `terminal` is set. */
+  readonly stdin: number | null;
+  readonly stdout: number | null;
+  readonly stderr: number | null;
+  readonly terminal: number | null;
+}
+
+/** Rtnetlink, one synchronous call each. */
+export interface NetworkSys {
+  /** Interface index by MAC address, or null. */
+  indexByMacAddress(macAddress: string): number | null;
+  rename(index: number, name: string): void;
+  setUp(index: number, mtu: number): void;
+  /** CIDR, IPv4 or IPv6 (IPv6 without duplicate address detection). */
+  addAddress(index: number, cidr: string): void;
+  addRoute(destination: string, gateway: string, index: number): void;
+}
+
+/** A failed system call: `errno` is the symbolic name, such as ENOENT. */
+export class SysError extends Error {
+  readonly errno: string;
+
+  constructor(operation: string, errno: string, detail: string) {
+    super(`${operation}: ${detail}`);
+    this.name = 'SysError';
+    this.errno = errno;
+  }
+}
+
+/** The child could not get as far as its program: `step` names what failed, such as `execve` or `chdir`. */
+export class SpawnError extends SysError {
+  readonly step: string;
+
+  constructor(step: string, errno: string, detail: string) {
+    super(`spawn: ${step}`, errno, detail);
+    this.name = 'SpawnError';
+    this.step = step;
+  }
+}
