@@ -27,7 +27,7 @@ const errorTailChars = 2000;
  * Runs a program to its end, without a shell. Rejects UNAVAILABLE when it is not installed and
  * INTERNAL with the end of its stderr when it exits non-zero or is killed.
  */
-export async function run(
+export function run(
   command: string,
   args: readonly string[],
   options: RunOptions = {},
