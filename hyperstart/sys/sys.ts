@@ -1,6 +1,8 @@
 /**
  * The mechanism that hyperstart stands on: what the C module offers to TypeScript. Everything outside
- * this folder gets a `Sys` handed in, so that it runs on Node with a fake one in tests.
+ * this folder gets a `Sys` handed in, so that it runs on Node with a fake one in tests. Only main.ts
+ * imports the real one: `nativeSys` of native-sys.ts. An exception that leaves a callback, or a promise
+ * rejection that nobody handles, ends hyperstart: its stack goes to the console and the VM resets.
  *
  * Failing calls throw SysError. All paths are bytes as UTF-8; all numbers fit in 53 bits.
  */
@@ -46,11 +48,14 @@ export interface Sys {
   openInRoot(root: string, path: string, create: 'none' | 'directory' | 'file'): OpenedPath;
   closePath(path: OpenedPath): void;
 
-  /** Opens the control port and starts the frame pump; `handlers` are called from the event loop. */
+  /**
+   * Starts the frame pump on the virtio-serial port of this name, as soon as that appears (needs /sys
+   * and /dev mounted); `handlers` are called from the event loop, never from within a call.
+   */
   openChannel(portName: string, handlers: ChannelHandlers): Channel;
   /** Calls back when a child (or adopted orphan) has ended and all of it is reaped. */
   onChildExit(callback: (exit: ChildExit) => void): void;
-  /** Calls back on each kernel uevent (device added or removed), e.g. `add@/devices/…`. */
+  /** Calls back on each kernel uevent: the line `add@/devices/…`, then lines of `KEY=value`. */
   onUevent(callback: (uevent: string) => void): void;
   /** Calls back when the file (cgroup `memory.events`, PSI trigger) has a priority event; returns a stop function. */
   onPriorityEvent(path: string, trigger: string | null, callback: () => void): () => void;
@@ -106,15 +111,21 @@ export interface ChannelHandlers {
 export interface Channel {
   /** Sends our preamble and the hello, then everything unacknowledged; streams flow from now on. */
   accept(helloText: string): void;
-  /** Queues one message frame; messages overtake stream data but never one another. */
+  /**
+   * Queues one message frame; messages overtake stream data but never one another. Without an accepted
+   * session the message is dropped: the next hello tells the state.
+   */
   send(text: string): void;
-  /** Guest to host: reads from `fd` (owned by the pump from now on) under flow control, then EOF. */
+  /**
+   * Guest to host: reads from `fd` under flow control, then EOF. The pump owns `fd` from now on, except
+   * a spawned process's `terminal`: of that it takes a duplicate, and the caller still closes its own.
+   */
   addSource(streamId: number, fd: number): void;
-  /** Host to guest: writes to `fd` (owned by the pump); closes it after EOF. For a tty: writes VEOF never, EOF is ignored. */
+  /** Host to guest: writes to `fd` (owned as in addSource); closes it after EOF. For a terminal EOF is ignored. */
   addSink(streamId: number, fd: number, isTerminal: boolean): void;
   /** Stops and forgets a stream, closing its descriptor; unknown ids are ignored. */
   removeStream(streamId: number): void;
-  /** Streams whose source reached its end need no more waiting. True when all of `ids` are read to the end. */
+  /** True when everything was read from the stream's source, and for unknown streams. */
   isSourceAtEnd(streamId: number): boolean;
 }
 
@@ -133,12 +144,16 @@ export interface SpawnOptions {
   readonly uid: number;
   readonly gid: number;
   readonly groups: readonly number[];
-  /** Bit mask as two 32-bit halves: bounding, and effective/permitted/inheritable when uid is 0. */
+  /** Bit mask as two 32-bit halves: the bounding set, and effective and permitted when uid is 0. */
   readonly capabilitiesLow: number;
   readonly capabilitiesHigh: number;
   readonly noNewPrivileges: boolean;
   readonly seccompProgram: string | null;
-  readonly rlimits: readonly { readonly resource: number; readonly soft: number; readonly hard: number }[];
+  readonly rlimits: readonly {
+    readonly resource: number;
+    readonly soft: number;
+    readonly hard: number;
+  }[];
   readonly oomScoreAdj: number;
   /** cgroup v2 directory that the child is created in (clone3 CLONE_INTO_CGROUP); '' for none. */
   readonly cgroup: string;
@@ -160,7 +175,11 @@ export interface NewNamespaces {
   /** Directory that becomes / by pivot_root; everything is mounted in it already except what `mounts` adds. */
   readonly root: string;
   readonly readOnlyRoot: boolean;
-  /** Made inside the new namespaces, in order, before pivot_root: proc, mqueue, sysfs, cgroup2, … */
+  /**
+   * Made inside the new namespaces, in order, before pivot_root: proc, mqueue, sysfs, cgroup2, … Targets are
+   * paths in the container, resolved without leaving its root and created when missing; sources are the
+   * VM's. A bind mount with further flags (read-only …) gets them by a remount.
+   */
   readonly mounts: readonly MountOptions[];
   /** Masked with /dev/null or an empty read-only tmpfs; missing ones are skipped. Paths in the container. */
   readonly maskedPaths: readonly string[];
