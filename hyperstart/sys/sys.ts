@@ -37,6 +37,8 @@ export interface Sys {
   changeMode(path: string, mode: number): void;
   /** null when nothing is there; does not follow a final symbolic link. */
   fileStatus(path: string): FileStatus | null;
+  /** As fileStatus, but follows a final symbolic link (stat(2)), so that it also takes OpenedPath.path. */
+  targetStatus(path: string): FileStatus | null;
   mount(options: MountOptions): void;
   unmount(target: string, lazy: boolean): void;
 
