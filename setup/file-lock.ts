@@ -15,5 +15,5 @@ export async function withFileLock<T>(file: string, action: () => Promise<T>): P
   });
   const [code] = (await once(flock, 'close')) as [number | null];
   if (code !== 0) throw new Error(`${file}: flock failed with exit status ${String(code)}`);
-  return action();
+  return await action();
 }

@@ -1,0 +1,209 @@
+import { createHash } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+
+import { HyperError } from '../base/error.ts';
+import { AddressPool } from './address-pool.ts';
+import { Firewall } from './firewall.ts';
+import {
+  addTap,
+  ensureBridge,
+  listTaps,
+  removeLink,
+  routedNetworks,
+  tapNameOf,
+} from './host-links.ts';
+import {
+  formatIpv4,
+  formatNetwork,
+  type Ipv4Network,
+  macAddressOf,
+  overlaps,
+  parseIpv4,
+  parseNetwork,
+} from './ipv4.ts';
+import type {
+  Endpoint,
+  EndpointConfig,
+  EndpointRecord,
+  NetworkInfo,
+  NetworkManager,
+  PortBinding,
+} from './network-manager.ts';
+import { type PortReservation, reservePort } from './port-reservation.ts';
+
+export interface BridgeNetworkConfig {
+  /** Default `hyper0`. */
+  readonly bridgeName?: string;
+  /** Default: the first of a few private networks that the host has no route into. */
+  readonly subnet?: string;
+  readonly mtu?: number;
+}
+
+const candidateSubnets = [
+  '172.29.0.0/16',
+  '172.30.0.0/16',
+  '172.31.0.0/16',
+  '10.129.0.0/16',
+  '192.168.240.0/20',
+];
+
+/**
+ * Opens the default bridge network, making bridge and firewall tables when they are not there.
+ * Rejects UNAVAILABLE without root, TUN, iproute2 or nftables, saying which.
+ */
+export async function openBridgeNetwork(config: BridgeNetworkConfig): Promise<NetworkManager> {
+  if (process.getuid?.() !== 0) {
+    throw new HyperError(
+      'UNAVAILABLE',
+      'the bridge network needs root (it makes TAP devices and nftables rules)',
+      {
+        hint: 'run hyperd as root, or start containers with --network none',
+      },
+    );
+  }
+  const bridgeName = config.bridgeName ?? 'hyper0';
+  const mtu = config.mtu ?? 1500;
+  const network =
+    config.subnet === undefined
+      ? await freeNetwork(bridgeName)
+      : parseNetwork(config.subnet, 'subnet');
+  const pool = new AddressPool(network);
+  const gateway = formatIpv4(pool.gateway);
+  await ensureBridge(bridgeName, `${gateway}/${String(network.prefixLength)}`, mtu);
+  await writeFile('/proc/sys/net/ipv4/ip_forward', '1');
+  // Lets published ports be reached at 127.0.0.1; the firewall keeps guests from using it.
+  await writeFile(`/proc/sys/net/ipv4/conf/${bridgeName}/route_localnet`, '1');
+  const subnet = formatNetwork(network);
+  const firewall = new Firewall({ bridgeName, subnet });
+  await firewall.install();
+  const id = createHash('sha256').update(`bridge ${bridgeName} ${subnet}`).digest('hex');
+  return new BridgeNetwork(
+    { id, name: 'bridge', bridgeName, subnet, gateway, mtu },
+    pool,
+    firewall,
+  );
+}
+
+class BridgeNetwork implements NetworkManager {
+  readonly info: NetworkInfo;
+  readonly #pool: AddressPool;
+  readonly #firewall: Firewall;
+  readonly #reservations = new Set<PortReservation>();
+
+  constructor(info: NetworkInfo, pool: AddressPool, firewall: Firewall) {
+    this.info = info;
+    this.#pool = pool;
+    this.#firewall = firewall;
+  }
+
+  async createEndpoint(config: EndpointConfig, signal: AbortSignal): Promise<Endpoint> {
+    await using undo = new AsyncDisposableStack();
+    const address = this.#pool.allocate();
+    undo.defer(() => {
+      this.#pool.release(address);
+    });
+    const ports = await this.#reservePorts(config.ports, formatIpv4(address), undo);
+    const { gateway, mtu, bridgeName } = this.info;
+    const record: EndpointRecord = {
+      podId: config.podId,
+      tapName: tapNameOf(config.podId),
+      macAddress: config.macAddress ?? macAddressOf(address),
+      address: `${formatIpv4(address)}/${String(this.#pool.network.prefixLength)}`,
+      gateway,
+      mtu,
+      ports,
+    };
+    signal.throwIfAborted();
+    await addTap(record.tapName, bridgeName, mtu);
+    undo.defer(() => removeLink(record.tapName));
+    await this.#firewall.add(record);
+    undo.defer(() => this.#firewall.remove(record));
+    signal.throwIfAborted();
+    return new BridgeEndpoint(record, undo.move());
+  }
+
+  async adoptEndpoint(record: EndpointRecord): Promise<Endpoint> {
+    if (!(await listTaps(this.info.bridgeName)).includes(record.tapName)) {
+      throw new HyperError(
+        'NOT_FOUND',
+        `TAP device ${record.tapName} is gone from ${this.info.bridgeName}`,
+      );
+    }
+    await using undo = new AsyncDisposableStack();
+    const text = record.address.split('/')[0] ?? '';
+    const address = parseIpv4(text);
+    if (address === null) {
+      throw new HyperError('INVALID_ARGUMENT', `endpoint record: bad address ${record.address}`);
+    }
+    this.#pool.reserve(address);
+    undo.defer(() => {
+      this.#pool.release(address);
+    });
+    await this.#reservePorts(record.ports, text, undo);
+    undo.defer(() => removeLink(record.tapName));
+    await this.#firewall.add(record);
+    undo.defer(() => this.#firewall.remove(record));
+    return new BridgeEndpoint(record, undo.move());
+  }
+
+  async sweep(podIds: ReadonlySet<string>): Promise<void> {
+    const wanted = new Set([...podIds].map(tapNameOf));
+    for (const tapName of await listTaps(this.info.bridgeName)) {
+      if (!wanted.has(tapName)) await removeLink(tapName);
+    }
+  }
+
+  /** Lets go of the ports; bridge, TAPs and rules stay for the pods that run on. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.#reservations].map((held) => held[Symbol.asyncDispose]()));
+  }
+
+  async #reservePorts(
+    wanted: readonly PortBinding[],
+    podAddress: string,
+    undo: AsyncDisposableStack,
+  ): Promise<readonly PortBinding[]> {
+    const ports: PortBinding[] = [];
+    for (const port of wanted) {
+      const held = await reservePort(port, podAddress);
+      this.#reservations.add(held);
+      undo.defer(async () => {
+        this.#reservations.delete(held);
+        await held[Symbol.asyncDispose]();
+      });
+      ports.push(held.port);
+    }
+    return ports;
+  }
+}
+
+class BridgeEndpoint implements Endpoint {
+  readonly record: EndpointRecord;
+  readonly #resources: AsyncDisposableStack;
+
+  constructor(record: EndpointRecord, resources: AsyncDisposableStack) {
+    this.record = record;
+    this.#resources = resources;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#resources.disposeAsync();
+  }
+}
+
+async function freeNetwork(bridgeName: string): Promise<Ipv4Network> {
+  const routed = (await routedNetworks(bridgeName)).flatMap((text) => {
+    const [address = '', prefix] = text.split('/');
+    const base = parseIpv4(address);
+    return base === null ? [] : [{ base, prefixLength: Number(prefix) }];
+  });
+  const free = candidateSubnets
+    .map((text) => parseNetwork(text, 'subnet'))
+    .find((candidate) => !routed.some((other) => overlaps(candidate, other)));
+  if (free === undefined) {
+    throw new HyperError('UNAVAILABLE', 'every default subnet overlaps a route of this host', {
+      hint: 'choose one with --subnet',
+    });
+  }
+  return free;
+}
