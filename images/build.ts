@@ -1,141 +1,157 @@
-import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
-import { withFileLock } from '../setup/file-lock.ts';
+import { HyperError, isErrno } from '../hyperd/base/error.ts';
 import { type DebianArchive, openDebianArchive } from '../setup/debian-archive.ts';
-import { archiveDirectory, cacheDirectory } from '../setup/paths.ts';
+import { withFileLock } from '../setup/file-lock.ts';
+import { cacheDirectory } from '../setup/paths.ts';
 import { step } from '../setup/progress.ts';
-import { lockedShadow, withAccounts } from './accounts.ts';
-import { dpkgStatus, type InstalledPackage, unpackPackages } from './debian-packages.ts';
+import { assemble, planLayers } from './assemble.ts';
+import { inputsHash, sourcesHash } from './inputs-hash.ts';
 import { LayerTree } from './layer-tree.ts';
-import { type BuiltLayer, buildLayer, writeImageArchive } from './oci-archive.ts';
-import type { LayerRecipe, Recipe } from './recipe.ts';
-import { busybox } from './recipes/busybox.ts';
-import { debian } from './recipes/debian.ts';
-import { hello } from './recipes/hello.ts';
-import { node, python } from './recipes/languages.ts';
-import { nginx, postgres, redis } from './recipes/servers.ts';
+import { type BaseImage, readBaseImage, writeImageArchive } from './oci-archive.ts';
+import { type DemoImageName, demoImageNames, recipes } from './recipes.ts';
 
-const recipes = {
-  busybox,
-  hello,
-  debian,
-  nginx,
-  redis,
-  postgres,
-  node,
-  python,
-} as const satisfies Record<string, Recipe>;
-
-export type DemoImageName = keyof typeof recipes;
-export const demoImageNames = Object.keys(recipes) as readonly DemoImageName[];
+export { type DemoImageName, demoImageNames };
 
 export interface DemoImageOptions {
   readonly cacheDirectory: string;
   readonly onProgress: (line: string) => void;
+  /** Asks the Debian archive for newer packages even when the image is in the cache. */
+  readonly refresh?: boolean;
+}
+
+/** What an image in the cache was made from. */
+interface CacheRecord {
+  readonly sources: string;
+  readonly base: string;
+  readonly file: string;
 }
 
 /**
- * Returns the path of an image archive (OCI layout and docker-archive in one tar), from the cache
- * when recipes and builder are unchanged.
+ * Returns the path of an image archive, a tar that is both an OCI layout and a docker-archive:
+ * from the cache, without network, when it was made by the same recipes and builder; else it is
+ * assembled from the newest Debian packages. Rejects INVALID_ARGUMENT for an unknown name.
  */
-export async function buildDemoImage(
-  name: DemoImageName,
-  options: DemoImageOptions,
-): Promise<string> {
+export async function buildDemoImage(name: string, options: DemoImageOptions): Promise<string> {
+  if (!isDemoImageName(name)) {
+    throw new HyperError('INVALID_ARGUMENT', `demo image ${name}: no such recipe`, {
+      hint: `known are ${demoImageNames.join(', ')}`,
+    });
+  }
+  const { base } = recipes[name];
+  const baseFile = base === undefined ? '' : await buildDemoImage(base, options);
   const directory = path.join(options.cacheDirectory, 'images');
   await mkdir(directory, { recursive: true });
-  const target = path.join(directory, `${name}-${await hashSources()}.tar`);
+  const sources = await sourcesHash();
+  const wanted = { sources, base: path.basename(baseFile) };
+  // One lock for all: they share the private Debian archive.
   return await withFileLock(path.join(directory, 'lock'), async () => {
-    if (!(await exists(target))) {
-      options.onProgress(`demo image ${name}: assembling from Debian packages`);
-      const scratch = await mkdtemp(path.join(directory, 'scratch-'));
-      try {
-        const archive = await openDebianArchive(archiveDirectory);
-        const staged = path.join(scratch, 'image.tar');
-        await assemble(name, archive, { scratch, staged });
-        await rename(staged, target);
-      } finally {
-        await rm(scratch, { recursive: true });
-      }
-    }
-    return target;
+    const cached = options.refresh === true ? undefined : await findCached(directory, name, wanted);
+    if (cached !== undefined) return cached;
+    const file = await buildImage(name, { ...options, directory, sources, baseFile });
+    const record: CacheRecord = { ...wanted, file: path.basename(file) };
+    await replaceFile(path.join(directory, `${name}.json`), JSON.stringify(record));
+    await removeOthers(directory, name, record.file);
+    return file;
   });
 }
 
-async function assemble(
-  name: DemoImageName,
-  archive: DebianArchive,
-  paths: { readonly scratch: string; readonly staged: string },
-): Promise<void> {
-  const recipe: Recipe = recipes[name];
-  const layers: BuiltLayer[] = [];
-  let state: ImageState = { packages: [], passwd: '', group: '' };
-  for (const layer of recipe.layers) {
-    const tree = new LayerTree();
-    state = await fillTree(tree, layer, state, archive);
-    await layer.finish?.(tree, { archive, scratchDirectory: paths.scratch });
-    state = readAccounts(tree, state);
-    layers.push(await buildLayer(tree, recipe.compression ?? 'gzip', layer.createdBy));
+interface BuildContext extends DemoImageOptions {
+  readonly directory: string;
+  readonly sources: string;
+  readonly baseFile: string;
+}
+
+async function buildImage(name: DemoImageName, context: BuildContext): Promise<string> {
+  const recipe = recipes[name];
+  context.onProgress(`demo image ${name}: looking up and downloading Debian packages`);
+  const base: BaseImage =
+    context.baseFile === ''
+      ? { layers: [], tree: new LayerTree() }
+      : await readBaseImage(context.baseFile);
+  const archive = await openArchive(context.cacheDirectory);
+  const layers = await planLayers(recipe, base.tree, archive);
+  const debs = layers.flatMap((layer) => [...layer.packages, ...layer.downloads]);
+  const hash = inputsHash(
+    new Map([
+      ['sources', context.sources],
+      ['base', path.basename(context.baseFile)],
+      ['packages', debs.map((deb) => path.basename(deb)).join('\n')],
+    ]),
+  );
+  const target = path.join(context.directory, `${name}-${hash}.tar`);
+  if (await exists(target)) return target;
+  context.onProgress(`demo image ${name}: assembling ${String(debs.length)} packages`);
+  const scratch = await mkdtemp(path.join(context.directory, 'scratch-'));
+  try {
+    const built = await assemble(recipe, { base, layers, scratchDirectory: scratch });
+    const staged = path.join(scratch, 'image.tar');
+    await writeImageArchive(staged, `${name}:latest`, recipe.config, built);
+    await rename(staged, target);
+  } finally {
+    await rm(scratch, { recursive: true });
   }
-  await writeImageArchive(paths.staged, `${name}:latest`, recipe.config, layers);
+  return target;
 }
 
-/** What the layers so far add up to, as far as the next one needs to know. */
-interface ImageState {
-  readonly packages: readonly InstalledPackage[];
-  readonly passwd: string;
-  readonly group: string;
+async function openArchive(directory: string): Promise<DebianArchive> {
+  return await openDebianArchive(path.join(directory, 'debian-archive'));
 }
 
-async function fillTree(
-  tree: LayerTree,
-  layer: LayerRecipe,
-  state: ImageState,
-  archive: DebianArchive,
-): Promise<ImageState> {
-  if (layer.packages.length === 0) return state;
-  const added = await unpackPackages(archive, tree, layer.packages, state.packages);
-  const packages = [...state.packages, ...added];
-  tree.addFile('var/lib/dpkg/status', dpkgStatus(packages));
-  if (layer.accounts === undefined) return { ...state, packages };
-  const { passwd, group } = withAccounts(state, layer.accounts);
-  tree.addFile('etc/passwd', passwd);
-  tree.addFile('etc/group', group);
-  tree.addFile('etc/shadow', lockedShadow(passwd), 0o640, { gid: 42 });
-  return { packages, passwd, group };
+async function findCached(
+  directory: string,
+  name: DemoImageName,
+  wanted: Omit<CacheRecord, 'file'>,
+): Promise<string | undefined> {
+  const record = await readRecord(path.join(directory, `${name}.json`));
+  if (record?.sources !== wanted.sources || record.base !== wanted.base) return undefined;
+  const file = path.join(directory, record.file);
+  return (await exists(file)) ? file : undefined;
 }
 
-function readAccounts(tree: LayerTree, state: ImageState): ImageState {
-  const passwd = tree.read('etc/passwd')?.toString('utf8') ?? state.passwd;
-  const group = tree.read('etc/group')?.toString('utf8') ?? state.group;
-  return { ...state, passwd, group };
+async function readRecord(file: string): Promise<CacheRecord | undefined> {
+  try {
+    return JSON.parse(await readFile(file, 'utf8')) as CacheRecord;
+  } catch (error) {
+    if (isErrno(error, 'ENOENT') || error instanceof SyntaxError) return undefined;
+    throw error;
+  }
 }
 
-/** Recipes and builder are small: a change of any of them builds the images anew. */
-async function hashSources(): Promise<string> {
-  const here = import.meta.dirname;
-  const files = (await readdir(here, { recursive: true })).filter((file) => /\.(ts|c)$/.test(file));
-  const hash = createHash('sha256').update(process.arch);
-  for (const file of files.sort()) hash.update(await readFile(path.join(here, file)));
-  return hash.digest('hex').slice(0, 16);
+async function replaceFile(file: string, content: string): Promise<void> {
+  await writeFile(`${file}.new`, content);
+  await rename(`${file}.new`, file);
+}
+
+/** Earlier archives of the image; whoever has one open keeps its bytes. */
+async function removeOthers(directory: string, name: DemoImageName, kept: string): Promise<void> {
+  const earlier = new RegExp(`^${name}-[0-9a-f]{16}\\.tar$`);
+  for (const file of await readdir(directory)) {
+    if (earlier.test(file) && file !== kept) await rm(path.join(directory, file));
+  }
 }
 
 async function exists(file: string): Promise<boolean> {
   try {
     await stat(file);
     return true;
-  } catch {
-    return false;
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return false;
+    throw error;
   }
 }
 
+function isDemoImageName(name: string): name is DemoImageName {
+  return demoImageNames.some((known) => known === name);
+}
+
+/** `node images/build.ts [--refresh] [name…]`: prints the path of each archive. */
 if (process.argv[1] === import.meta.filename) {
-  const asked = process.argv.slice(2);
-  for (const name of demoImageNames) {
-    if (asked.length > 0 && !asked.includes(name)) continue;
-    const file = await buildDemoImage(name, { cacheDirectory, onProgress: step });
+  const asked = process.argv.slice(2).filter((word) => word !== '--refresh');
+  const refresh = process.argv.includes('--refresh');
+  for (const name of asked.length === 0 ? demoImageNames : asked) {
+    const file = await buildDemoImage(name, { cacheDirectory, onProgress: step, refresh });
     process.stdout.write(`${file}\n`);
   }
 }

@@ -1,51 +1,61 @@
 import { once } from 'node:events';
+import type { Readable } from 'node:stream';
 
+import { HyperError } from '../hyperd/base/error.ts';
 import { run, spawnProcess } from '../hyperd/base/subprocess.ts';
-import type { DebianArchive } from '../setup/debian-archive.ts';
+import { type PackageControl, recordPackages } from './dpkg-database.ts';
+import { addPackageFiles, readTarFiles } from './layer-tar.ts';
 import type { LayerTree } from './layer-tree.ts';
+import { cleanPath } from './package-path.ts';
 
-/** An installed package, as dpkg's status file knows it. */
-export interface InstalledPackage {
-  readonly name: string;
-  readonly control: string;
-}
-
-/**
- * Unpacks packages and what they depend on into a tree, without running their scripts. `present` are
- * packages of the layers beneath. Returns what was added.
- */
-export async function unpackPackages(
-  archive: DebianArchive,
-  tree: LayerTree,
-  wanted: readonly string[],
-  present: readonly InstalledPackage[],
-): Promise<readonly InstalledPackage[]> {
-  const known = new Set(present.map(({ name }) => name));
-  const names = (await archive.resolve(wanted)).filter((name) => !known.has(name)).sort();
-  const debs = await archive.download(names);
-  const added: InstalledPackage[] = [];
-  for (const [index, deb] of debs.entries()) {
-    const tar = spawnProcess('dpkg-deb', ['--fsys-tarfile', deb], {
-      stdio: ['ignore', 'pipe', 'inherit'],
+/** Unpacks packages into a tree and records them as installed. None of their scripts is run. */
+export async function unpackPackages(tree: LayerTree, debs: readonly string[]): Promise<void> {
+  const controls: PackageControl[] = [];
+  for (const deb of debs) {
+    const paths = await readDeb(deb, '--fsys-tarfile', (tar) => addPackageFiles(tree, tar));
+    const { stdout: fields } = await run('dpkg-deb', ['--field', deb]);
+    const members = await readDeb(deb, '--ctrl-tarfile', readTarFiles);
+    controls.push({
+      fields,
+      members: new Map(
+        [...members].flatMap(([name, content]) =>
+          cleanPath(name) === '' ? [] : [[cleanPath(name), content] as const],
+        ),
+      ),
+      paths,
     });
-    const closed = once(tar, 'close');
-    if (tar.stdout === null) throw new Error(`${deb}: no output from dpkg-deb`);
-    await tree.addTar(tar.stdout);
-    const [code] = (await closed) as [number | null];
-    if (code !== 0) throw new Error(`${deb}: dpkg-deb failed with exit status ${String(code)}`);
-    const { stdout } = await run('dpkg-deb', ['--field', deb]);
-    added.push({ name: names[index] ?? '', control: stdout.trimEnd() });
   }
-  return added;
+  recordPackages(tree, controls);
 }
 
-/** /var/lib/dpkg/status for a set of packages. */
-export function dpkgStatus(packages: readonly InstalledPackage[]): string {
-  return [...packages]
-    .sort((a, b) => (a.name < b.name ? -1 : 1))
-    .map(({ control }) => {
-      const [first = '', ...rest] = control.split('\n');
-      return `${[first, 'Status: install ok installed', ...rest].join('\n')}\n`;
-    })
-    .join('\n');
+/** The content of one file of a package. */
+export async function readPackageFile(deb: string, path: string): Promise<Buffer> {
+  const files = await readDeb(deb, '--fsys-tarfile', readTarFiles);
+  const content = files.get(`./${path}`);
+  if (content === undefined) throw new Error(`${deb}: no file ${path} in it`);
+  return content;
+}
+
+async function readDeb<T>(
+  deb: string,
+  part: '--fsys-tarfile' | '--ctrl-tarfile',
+  read: (tar: Readable) => Promise<T>,
+): Promise<T> {
+  const child = spawnProcess('dpkg-deb', [part, deb], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const closed = once(child, 'close');
+  if (child.stdout === null) throw new Error(`${deb}: dpkg-deb has no output`);
+  const [result, [code]] = await Promise.all([
+    read(child.stdout),
+    closed as Promise<[code: number | null]>,
+  ]);
+  if (code !== 0) {
+    throw new HyperError(
+      'INTERNAL',
+      `reading ${deb}: dpkg-deb failed with status ${String(code)}`,
+      {
+        hint: `delete ${deb}; it is downloaded anew at the next build`,
+      },
+    );
+  }
+  return result;
 }

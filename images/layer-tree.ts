@@ -1,93 +1,12 @@
-import { Buffer } from 'node:buffer';
-import { createHash } from 'node:crypto';
-import type { Readable } from 'node:stream';
-
-import { extract, type Header, pack } from 'tar-stream';
-
-/** Time stamp of every file that we make, so that the same recipe gives the same bytes. */
-export const fixedTime = new Date('2026-01-01T00:00:00Z');
-
+/** One file of a layer. */
 export interface TreeEntry {
-  readonly type: 'file' | 'directory' | 'symlink' | 'link' | 'character-device';
+  readonly type: 'file' | 'directory' | 'symlink' | 'link';
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
   readonly content: Buffer;
-  /** Target of a symbolic or hard link. */
+  /** Of a symbolic link what it says, of a hard link the path of the other name, else empty. */
   readonly target: string;
-}
-
-const none = Buffer.alloc(0);
-
-/** Directories that Debian moved into /usr; packages may still ship files under the old names. */
-const mergedDirectories = new Set(['bin', 'sbin', 'lib', 'lib64']);
-const leftOut = /^usr\/share\/(doc|man|info|lintian|locale|bug|help|gtk-doc)\//;
-
-/** The files of one layer, by path without a leading slash. Later additions win. */
-export class LayerTree {
-  readonly #entries = new Map<string, TreeEntry>();
-
-  addFile(path: string, content: string | Buffer, mode = 0o644, owner: Owner = {}): void {
-    const bytes = typeof content === 'string' ? Buffer.from(content) : content;
-    this.#add(path, { ...entryDefaults, type: 'file', mode, content: bytes, ...owner });
-  }
-
-  addDirectory(path: string, mode = 0o755, owner: Owner = {}): void {
-    this.#add(path, { ...entryDefaults, type: 'directory', mode, ...owner });
-  }
-
-  addSymlink(path: string, target: string): void {
-    this.#add(path, { ...entryDefaults, type: 'symlink', mode: 0o777, target });
-  }
-
-  has(path: string): boolean {
-    return this.#entries.has(path);
-  }
-
-  paths(): readonly string[] {
-    return [...this.#entries.keys()];
-  }
-
-  read(path: string): Buffer | undefined {
-    return this.#entries.get(path)?.content;
-  }
-
-  /** Unpacks the data part of a Debian package (a tar stream) into the tree; documentation is left out. */
-  async addTar(tar: Readable): Promise<void> {
-    const reader = tar.pipe(extract());
-    for await (const file of reader) {
-      const { header } = file;
-      const path = usrMerged(cleanPath(header.name));
-      const chunks: Buffer[] = [];
-      for await (const chunk of file) chunks.push(chunk as Buffer);
-      if (path === '' || leftOut.test(path)) continue;
-      const entry = fromHeader(header, Buffer.concat(chunks));
-      const isKnownDirectory = entry.type === 'directory' && this.#entries.has(path);
-      if (!isKnownDirectory) this.#add(path, entry);
-    }
-  }
-
-  /** The layer as a tar, sorted, with the fixed time, and the SHA-256 of it. */
-  async toTar(): Promise<{ readonly tar: Buffer; readonly diffId: string }> {
-    const writer = pack();
-    const sorted = [...this.#entries.entries()].sort(([a], [b]) => (a < b ? -1 : 1));
-    // A hard link must come after the file that it names.
-    const links = sorted.filter(([, entry]) => entry.type === 'link');
-    for (const [path, entry] of [...sorted.filter(([, { type }]) => type !== 'link'), ...links]) {
-      writer.entry(toHeader(path, entry), entry.content);
-    }
-    writer.finalize();
-    const chunks: Buffer[] = [];
-    for await (const chunk of writer) chunks.push(chunk as Buffer);
-    const tar = Buffer.concat(chunks);
-    return { tar, diffId: `sha256:${createHash('sha256').update(tar).digest('hex')}` };
-  }
-
-  #add(path: string, entry: TreeEntry): void {
-    const parent = path.includes('/') ? path.slice(0, path.lastIndexOf('/')) : '';
-    if (parent !== '' && !this.#entries.has(parent)) this.addDirectory(parent);
-    this.#entries.set(path, entry);
-  }
 }
 
 export interface Owner {
@@ -95,54 +14,68 @@ export interface Owner {
   readonly gid?: number;
 }
 
-const entryDefaults = { uid: 0, gid: 0, content: none, target: '' };
+const empty = Buffer.alloc(0);
+const rootOwned = { uid: 0, gid: 0, content: empty, target: '' };
+const plainDirectory: TreeEntry = { ...rootOwned, type: 'directory', mode: 0o755 };
 
-/** `./bin/sh` → `usr/bin/sh`: where a path of an unmerged package lives on a merged system. */
-export function usrMerged(path: string): string {
-  const [first = '', ...rest] = path.split('/');
-  return mergedDirectories.has(first) && rest.length > 0 ? `usr/${path}` : path;
-}
+/**
+ * The files of one layer by path without a leading slash; the layers beneath can be read through it.
+ * What is added later wins.
+ */
+export class LayerTree {
+  readonly #entries = new Map<string, TreeEntry>();
+  readonly #below: LayerTree | undefined;
 
-function cleanPath(name: string): string {
-  return name
-    .replace(/^(\.?\/)+/, '')
-    .replace(/\/+$/, '')
-    .replace(/^\.$/, '');
-}
-
-function fromHeader(header: Header, content: Buffer): TreeEntry {
-  const types: Readonly<Record<string, TreeEntry['type']>> = {
-    file: 'file',
-    'contiguous-file': 'file',
-    directory: 'directory',
-    symlink: 'symlink',
-    link: 'link',
-    'character-device': 'character-device',
-  };
-  const type = types[header.type ?? 'file'];
-  if (type === undefined) {
-    throw new Error(`${header.name}: a package file of type ${String(header.type)}`);
+  constructor(below?: LayerTree) {
+    this.#below = below;
   }
-  const linkName = header.linkname ?? '';
-  return {
-    type,
-    mode: (header.mode ?? 0o644) & 0o7777,
-    uid: header.uid ?? 0,
-    gid: header.gid ?? 0,
-    content,
-    target: type === 'link' ? usrMerged(cleanPath(linkName)) : linkName,
-  };
-}
 
-function toHeader(path: string, entry: TreeEntry): Header {
-  return {
-    name: entry.type === 'directory' ? `${path}/` : path,
-    type: entry.type,
-    mode: entry.mode,
-    uid: entry.uid,
-    gid: entry.gid,
-    mtime: fixedTime,
-    size: entry.content.length,
-    ...(entry.target === '' ? {} : { linkname: entry.target }),
-  };
+  addFile(path: string, content: string | Buffer, mode = 0o644, owner: Owner = {}): void {
+    const bytes = typeof content === 'string' ? Buffer.from(content) : content;
+    this.add(path, { ...rootOwned, type: 'file', mode, content: bytes, ...owner });
+  }
+
+  addDirectory(path: string, mode = 0o755, owner: Owner = {}): void {
+    this.add(path, { ...plainDirectory, mode, ...owner });
+  }
+
+  addSymlink(path: string, target: string): void {
+    this.add(path, { ...rootOwned, type: 'symlink', mode: 0o777, target });
+  }
+
+  /** A further name of a file of this layer. */
+  addHardLink(path: string, target: string): void {
+    const file = this.#entries.get(target);
+    if (file?.type !== 'file')
+      throw new Error(`${path}: hard link to ${target}, no file of this layer`);
+    this.add(path, { ...file, type: 'link', content: empty, target });
+  }
+
+  /** Adds an entry, and its parent directories as they are beneath. */
+  add(path: string, entry: TreeEntry): void {
+    const parent = path.slice(0, Math.max(path.lastIndexOf('/'), 0));
+    if (parent !== '' && !this.#entries.has(parent)) {
+      this.add(parent, this.#below?.find(parent) ?? plainDirectory);
+    }
+    this.#entries.set(path, entry);
+  }
+
+  /** The entry in this layer or the nearest beneath that has it. */
+  find(path: string): TreeEntry | undefined {
+    return this.#entries.get(path) ?? this.#below?.find(path);
+  }
+
+  /** The text of a file that must exist. */
+  readText(path: string): string {
+    const entry = this.find(path);
+    if (entry === undefined) throw new Error(`${path}: not in this layer or one beneath`);
+    return entry.type === 'link' ? this.readText(entry.target) : entry.content.toString('utf8');
+  }
+
+  /** This layer's entries, sorted by path, hard links last: they must follow the file they name. */
+  sorted(): readonly (readonly [string, TreeEntry])[] {
+    const byPath = [...this.#entries].sort(([a], [b]) => (a < b ? -1 : 1));
+    const isLink = ([, { type }]: readonly [string, TreeEntry]): boolean => type === 'link';
+    return [...byPath.filter((entry) => !isLink(entry)), ...byPath.filter(isLink)];
+  }
 }

@@ -1,12 +1,17 @@
-import { createHash } from 'node:crypto';
-import { createWriteStream } from 'node:fs';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { promisify } from 'node:util';
-import { constants, gzip, zstdCompress } from 'node:zlib';
 
 import { pack } from 'tar-stream';
 
-import { fixedTime, type LayerTree } from './layer-tree.ts';
+import { HyperError } from '../hyperd/base/error.ts';
+import { type Blob, blobOf, type BuiltLayer, digestOf, unpackBlob } from './layer-blob.ts';
+import { addLayer, fixedTime, readTarFiles } from './layer-tar.ts';
+import { LayerTree } from './layer-tree.ts';
+
+const manifestType = 'application/vnd.oci.image.manifest.v1+json';
+const configType = 'application/vnd.oci.image.config.v1+json';
+const indexType = 'application/vnd.oci.image.index.v1+json';
 
 /** The `config` of an image, in OCI's field names. */
 export interface DemoImageConfig {
@@ -18,41 +23,37 @@ export interface DemoImageConfig {
   readonly WorkingDir?: string;
   readonly User?: string;
   readonly StopSignal?: string;
-  readonly Labels?: Readonly<Record<string, string>>;
 }
 
-export interface BuiltLayer {
-  readonly diffId: string;
-  readonly blob: Blob;
-  readonly createdBy: string;
-}
-
-interface Blob {
-  readonly digest: string;
-  readonly bytes: Buffer;
+interface Descriptor {
   readonly mediaType: string;
+  readonly digest: string;
+  readonly size: number;
 }
 
-export type LayerCompression = 'gzip' | 'zstd';
+interface IndexFile {
+  readonly manifests: readonly Descriptor[];
+}
 
-/** Packs a tree into a layer blob. */
-export async function buildLayer(
-  tree: LayerTree,
-  compression: LayerCompression,
-  createdBy: string,
-): Promise<BuiltLayer> {
-  const { tar, diffId } = await tree.toTar();
-  const bytes =
-    compression === 'gzip'
-      ? await promisify(gzip)(tar, { level: 6 })
-      : await promisify(zstdCompress)(tar, { params: { [constants.ZSTD_c_compressionLevel]: 6 } });
-  const blob = blobOf(bytes, `application/vnd.oci.image.layer.v1.tar+${compression}`);
-  return { diffId, blob, createdBy };
+interface ManifestFile {
+  readonly config: Descriptor;
+  readonly layers: readonly Descriptor[];
+}
+
+interface ImageConfigFile {
+  readonly rootfs: { readonly diff_ids: readonly string[] };
+  readonly history: readonly { readonly created_by: string }[];
+}
+
+/** An image as the base of another one: its layers, and their files. */
+export interface BaseImage {
+  readonly layers: readonly BuiltLayer[];
+  readonly tree: LayerTree;
 }
 
 /**
  * Writes an image as one tar that is both an OCI layout and a docker-archive, so that every loader
- * takes it.
+ * takes it. `reference` is a name with its tag, such as `busybox:latest`.
  */
 export async function writeImageArchive(
   file: string,
@@ -60,70 +61,97 @@ export async function writeImageArchive(
   config: DemoImageConfig,
   layers: readonly BuiltLayer[],
 ): Promise<void> {
-  const configBlob = jsonBlob('application/vnd.oci.image.config.v1+json', {
-    architecture: process.arch === 'arm64' ? 'arm64' : 'amd64',
-    os: 'linux',
-    created: fixedTime.toISOString(),
-    config,
-    rootfs: { type: 'layers', diff_ids: layers.map(({ diffId }) => diffId) },
-    history: layers.map(({ createdBy }) => ({
-      created: fixedTime.toISOString(),
-      created_by: createdBy,
-    })),
-  });
-  const manifest = jsonBlob('application/vnd.oci.image.manifest.v1+json', {
+  const configBlob = jsonBlob(configType, configFile(config, layers));
+  const manifest = jsonBlob(manifestType, {
     schemaVersion: 2,
-    mediaType: 'application/vnd.oci.image.manifest.v1+json',
+    mediaType: manifestType,
     config: descriptor(configBlob),
     layers: layers.map(({ blob }) => descriptor(blob)),
   });
-  const index = {
-    schemaVersion: 2,
-    mediaType: 'application/vnd.oci.image.index.v1+json',
-    manifests: [
-      {
-        ...descriptor(manifest),
-        annotations: {
-          'io.containerd.image.name': `docker.io/library/${reference}`,
-          'org.opencontainers.image.ref.name': reference.split(':')[1],
-        },
-      },
-    ],
+  const dockerManifest = {
+    Config: blobPath(configBlob.digest),
+    RepoTags: [reference],
+    Layers: layers.map(({ blob }) => blobPath(blob.digest)),
   };
-  const dockerManifest = [
-    {
-      Config: blobPath(configBlob),
-      RepoTags: [reference],
-      Layers: layers.map(({ blob }) => blobPath(blob)),
-    },
-  ];
   const writer = pack();
-  const add = (name: string, bytes: Buffer | string): void => {
-    writer.entry({ name, mtime: fixedTime, mode: 0o644 }, bytes);
+  const add = (name: string, content: Buffer | string): void => {
+    writer.entry({ name, mtime: fixedTime, mode: 0o644 }, content);
   };
   add('oci-layout', JSON.stringify({ imageLayoutVersion: '1.0.0' }));
-  add('index.json', JSON.stringify(index));
-  add('manifest.json', JSON.stringify(dockerManifest));
-  const blobs = new Map(
-    [configBlob, manifest, ...layers.map(({ blob }) => blob)].map((blob) => [blob.digest, blob]),
-  );
-  for (const blob of blobs.values()) add(blobPath(blob), blob.bytes);
+  add('index.json', JSON.stringify(indexFile(reference, manifest)));
+  add('manifest.json', JSON.stringify([dockerManifest]));
+  const blobs = [manifest, configBlob, ...layers.map(({ blob }) => blob)];
+  for (const [digest, { bytes }] of new Map(blobs.map((blob) => [blob.digest, blob]))) {
+    add(blobPath(digest), bytes);
+  }
   writer.finalize();
   await pipeline(writer, createWriteStream(file));
 }
 
-function blobOf(bytes: Buffer, mediaType: string): Blob {
-  return { digest: `sha256:${createHash('sha256').update(bytes).digest('hex')}`, bytes, mediaType };
+/** Reads an archive that `writeImageArchive` wrote. */
+export async function readBaseImage(file: string): Promise<BaseImage> {
+  const files = await readTarFiles(createReadStream(file));
+  const blob = (digest: string): Buffer => {
+    const bytes = files.get(blobPath(digest));
+    if (bytes === undefined || digestOf(bytes) !== digest) {
+      throw new HyperError('INTERNAL', `${file}: blob ${digest} is missing or damaged`, {
+        hint: `delete ${file}; it is made anew at the next build`,
+      });
+    }
+    return bytes;
+  };
+  const index = parse(files.get('index.json')) as IndexFile;
+  const manifest = parse(blob(index.manifests[0]?.digest ?? '')) as ManifestFile;
+  const config = parse(blob(manifest.config.digest)) as ImageConfigFile;
+  let tree = new LayerTree();
+  const layers: BuiltLayer[] = [];
+  for (const [position, { digest, mediaType }] of manifest.layers.entries()) {
+    const bytes = blob(digest);
+    tree = new LayerTree(tree);
+    await addLayer(tree, unpackBlob(Readable.from([bytes]), mediaType));
+    layers.push({
+      diffId: config.rootfs.diff_ids[position] ?? '',
+      blob: { digest, bytes, mediaType },
+      createdBy: config.history[position]?.created_by ?? '',
+    });
+  }
+  return { layers, tree };
 }
 
-function jsonBlob(mediaType: string, value: unknown): Blob {
+function configFile(config: DemoImageConfig, layers: readonly BuiltLayer[]): object {
+  const created = fixedTime.toISOString();
+  return {
+    architecture: process.arch === 'arm64' ? 'arm64' : 'amd64',
+    os: 'linux',
+    created,
+    config,
+    rootfs: { type: 'layers', diff_ids: layers.map(({ diffId }) => diffId) },
+    history: layers.map(({ createdBy }) => ({ created, created_by: createdBy })),
+  };
+}
+
+/** Annotated as Docker and containerd do when they save an image. */
+function indexFile(reference: string, manifest: Blob): object {
+  const annotations = {
+    'io.containerd.image.name': `docker.io/library/${reference}`,
+    'org.opencontainers.image.ref.name': reference.slice(reference.indexOf(':') + 1),
+  };
+  const manifests = [{ ...descriptor(manifest), annotations }];
+  return { schemaVersion: 2, mediaType: indexType, manifests };
+}
+
+function parse(bytes: Buffer | undefined): unknown {
+  return JSON.parse(bytes?.toString('utf8') ?? '');
+}
+
+function jsonBlob(mediaType: string, value: object): Blob {
   return blobOf(Buffer.from(JSON.stringify(value)), mediaType);
 }
 
-function descriptor(blob: Blob): object {
-  return { mediaType: blob.mediaType, digest: blob.digest, size: blob.bytes.length };
+function descriptor({ mediaType, digest, bytes }: Blob): Descriptor {
+  return { mediaType, digest, size: bytes.length };
 }
 
-function blobPath(blob: Blob): string {
-  return `blobs/${blob.digest.replace(':', '/')}`;
+function blobPath(digest: string): string {
+  return `blobs/${digest.replace(':', '/')}`;
 }

@@ -2,27 +2,19 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import { run } from '../../hyperd/base/subprocess.ts';
-import { defaultPath, type Recipe } from '../recipe.ts';
+import { pathVariable, type Recipe } from '../recipe.ts';
 
-/** A single static program. */
+/** One small static program, alone. */
 export const hello: Recipe = {
-  config: { Cmd: ['/hello'], Env: [defaultPath] },
+  config: { Cmd: ['/hello'], Env: [pathVariable()] },
   layers: [
     {
-      createdBy: 'hello.c, statically linked',
-      packages: [],
+      createdBy: 'hello.c, linked statically',
       async finish(tree, { scratchDirectory }) {
         const binary = path.join(scratchDirectory, 'hello');
-        const source = path.join(import.meta.dirname, '../hello/hello.c');
-        await run('musl-gcc', [
-          '-Os',
-          '-static',
-          '-s',
-          '-Wl,--build-id=none',
-          '-o',
-          binary,
-          source,
-        ]);
+        const source = path.join(import.meta.dirname, '../files/hello.c');
+        const flags = ['-std=c11', '-Wall', '-Os', '-static', '-s', '-Wl,--build-id=none'];
+        await run('musl-gcc', [...flags, '-o', binary, source]);
         tree.addFile('hello', await readFile(binary), 0o755);
       },
     },
