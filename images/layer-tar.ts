@@ -86,13 +86,15 @@ function toEntry(
   if (type !== 'file' && type !== 'directory' && type !== 'symlink' && type !== 'link') {
     throw new Error(`${name}: a ${type} is not expected in a layer made of packages`);
   }
+  // tar-stream says null where there is no link.
+  const target = type === 'link' || type === 'symlink' ? linkname : '';
   return {
     type,
     mode: header.mode & 0o7777,
     uid: header.uid,
     gid: header.gid,
     content,
-    target: type === 'link' ? mapTarget(cleanPath(linkname)) : linkname,
+    target: type === 'link' ? mapTarget(cleanPath(target)) : target,
   };
 }
 

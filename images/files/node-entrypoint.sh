@@ -2,7 +2,11 @@
 # Options and script files go to node; other commands run as they are.
 set -eu
 
-if [ "${1#-}" != "$1" ] || ! command -v "$1" >/dev/null 2>&1 || { [ -f "$1" ] && [ ! -x "$1" ]; }; then
-  set -- node "$@"
-fi
+case "${1:-}" in
+-*) set -- node "$@" ;;
+*/* | *.*js)
+  # A script without the execute bit is not a command.
+  if [ -f "$1" ] && [ ! -x "$1" ]; then set -- node "$@"; fi
+  ;;
+esac
 exec "$@"

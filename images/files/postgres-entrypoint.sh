@@ -7,7 +7,7 @@ set -eu
 case "${1:-}" in
 -*) set -- postgres "$@" ;;
 esac
-if [ "$1" != postgres ]; then
+if [ "${1:-}" != postgres ]; then
   exec "$@"
 fi
 

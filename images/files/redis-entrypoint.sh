@@ -6,7 +6,7 @@ case "${1:-}" in
 -*) set -- redis-server "$@" ;;
 *.conf) set -- redis-server "$@" ;;
 esac
-if [ "$1" != redis-server ]; then
+if [ "${1:-}" != redis-server ]; then
   exec "$@"
 fi
 shift

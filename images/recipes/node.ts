@@ -1,4 +1,5 @@
 import { addAlternative } from '../alternatives.ts';
+import { addCertificateBundle } from '../certificates.ts';
 import { readOwnFile } from '../own-file.ts';
 import { pathVariable, type Recipe } from '../recipe.ts';
 
@@ -16,6 +17,7 @@ export const node: Recipe = {
       packages: ['nodejs', 'ca-certificates'],
       accounts: [{ name: 'node', id: 1000, home: '/home/node', shell: '/bin/bash' }],
       finish(tree) {
+        addCertificateBundle(tree);
         tree.addDirectory('home/node', 0o755, { uid: 1000, gid: 1000 });
         addAlternative(tree, {
           ...{ name: 'js', link: '/usr/bin/js', program: '/usr/bin/nodejs', priority: 200 },
