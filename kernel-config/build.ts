@@ -10,6 +10,7 @@ import { openDebianArchive } from '../setup/debian-archive.ts';
 import { archiveDirectory, cacheDirectory } from '../setup/paths.ts';
 import { step } from '../setup/progress.ts';
 import { formatRequests, parseFragment, type SymbolRequest } from './fragment.ts';
+import { packElf } from './pack-elf.ts';
 import { findDifferences } from './verify.ts';
 import versions from './versions.json' with { type: 'json' };
 
@@ -48,7 +49,7 @@ export async function buildKernel(options: KernelBuildOptions): Promise<HyperKer
   const inputsHash = await hashInputs(requests);
   const target = path.join(options.cacheDirectory, 'kernel', inputsHash);
   await mkdir(path.dirname(target), { recursive: true });
-  return withFileLock(`${target}.lock`, async () => {
+  return await withFileLock(`${target}.lock`, async () => {
     if (!(await exists(target))) await build(requests, target, options);
     return {
       vmlinuxPath: path.join(target, 'vmlinux'),
@@ -73,8 +74,8 @@ async function build(
     await compile(source, options);
     const staging = path.join(tree, 'out');
     await mkdir(staging);
-    const vmlinux = path.join(staging, 'vmlinux');
-    await run('strip', ['--strip-all', '-o', vmlinux, path.join(source, 'vmlinux')]);
+    const vmlinux = packElf(await readFile(path.join(source, 'vmlinux')));
+    await writeFile(path.join(staging, 'vmlinux'), vmlinux);
     await rename(path.join(source, '.config'), path.join(staging, 'config'));
     const stdout = await readFile(path.join(source, 'include/config/kernel.release'), 'utf8');
     await writeFile(path.join(staging, 'version'), stdout);
@@ -155,6 +156,7 @@ async function hashInputs(requests: readonly SymbolRequest[]): Promise<string> {
   const hash = createHash('sha256');
   hash.update(formatRequests(requests));
   hash.update(JSON.stringify([versions.sourcePackage, reproducible, compiler.stdout]));
+  for (const file of ['build.ts', 'pack-elf.ts']) hash.update(await readFile(path.join(here, file)));
   return hash.digest('hex').slice(0, 16);
 }
 

@@ -1,0 +1,157 @@
+import type { ChildProcess } from 'node:child_process';
+import { constants } from 'node:fs';
+import { access, open, readFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import path from 'node:path';
+
+import { HyperError, messageOf } from '../../base/error.ts';
+import { isAlive, killProcess, startTicksOf } from '../../base/process-table.ts';
+import { run, spawnProcess } from '../../base/subprocess.ts';
+import type { HypervisorDriver, Vm, VmConfig, VmFeatures, VmRecord } from '../driver.ts';
+import { type HostCapabilities, qemuArguments, socketPaths } from './command-line.ts';
+import { canOpen, isKvmWorking } from './kvm-probe.ts';
+import { QemuVm } from './vm.ts';
+
+export interface QemuDriverConfig {
+  /** Default `qemu-system-x86_64`, looked up in PATH. */
+  readonly binary?: string;
+  /** Booted once to find out whether KVM works here. */
+  readonly kernelPath: string;
+  /** Where that is remembered. */
+  readonly stateFile: string;
+}
+
+const oldestMajor = 7;
+const logTailChars = 2000;
+
+/** Opens the QEMU driver. Rejects UNAVAILABLE when QEMU is missing or older than 7.2. */
+export async function openQemuDriver(config: QemuDriverConfig): Promise<HypervisorDriver> {
+  const binary = config.binary ?? 'qemu-system-x86_64';
+  const hint = 'apt-get install qemu-system-x86';
+  let stdout: string;
+  try {
+    ({ stdout } = await run(binary, ['--version']));
+  } catch (cause) {
+    throw new HyperError('UNAVAILABLE', `QEMU cannot be run: ${messageOf(cause)}`, { cause, hint });
+  }
+  const version = /version (\d+)\.(\d+)\.(\d+)/.exec(stdout);
+  if (version === null || Number(version[1]) < oldestMajor) {
+    const found = version === null ? stdout.trim() : version[0];
+    throw new HyperError('UNAVAILABLE', `QEMU ${found} is too old: 7.2 or newer is needed`, {
+      hint,
+    });
+  }
+  const number = version.slice(1).join('.');
+  const { kernelPath, stateFile } = config;
+  const kvm = await isKvmWorking({ binary, version: number, kernelPath, stateFile });
+  return new QemuDriver(binary, number, { kvm, vhostNet: await canOpen('/dev/vhost-net') });
+}
+
+class QemuDriver implements HypervisorDriver {
+  readonly name = 'qemu';
+  readonly version: string;
+  readonly features: VmFeatures;
+  readonly #binary: string;
+  readonly #host: HostCapabilities;
+
+  constructor(binary: string, version: string, host: HostCapabilities) {
+    this.#binary = binary;
+    this.version = version;
+    this.#host = host;
+    this.features = {
+      channels: ['control', 'console'],
+      hotplug: ['disk', 'nic'],
+      pause: true,
+      hardwareAccelerated: host.kvm,
+    };
+  }
+
+  async launch(config: VmConfig, signal: AbortSignal): Promise<Vm> {
+    const startedAt = performance.now();
+    await requireFiles(config);
+    const logPath = path.join(config.runDirectory, 'qemu.log');
+    await using log = await open(logPath, 'w');
+    const child = spawnProcess(this.#binary, qemuArguments(config, this.#host), {
+      cwd: config.runDirectory,
+      detached: true,
+      stdio: ['ignore', log.fd, log.fd],
+    });
+    child.unref();
+    const failure = new AbortController();
+    const exited = exitOf(child).then((how) => {
+      failure.abort(new HyperError('INTERNAL', `QEMU ended at its start (${how})`));
+      return how;
+    });
+    const pid = child.pid;
+    const startTicks = pid === undefined ? null : startTicksOf(pid);
+    try {
+      if (pid === undefined || startTicks === null) throw await startError(exited);
+      const record: VmRecord = {
+        hypervisor: 'qemu',
+        id: config.id,
+        runDirectory: config.runDirectory,
+        pid,
+        startTicks,
+      };
+      const either = AbortSignal.any([signal, failure.signal]);
+      const vm = await QemuVm.connect({ record, host: this.#host, startedAt, exited }, either);
+      await vm.resume();
+      return vm;
+    } catch (cause) {
+      if (pid !== undefined && startTicks !== null) killProcess(pid, startTicks);
+      await exited;
+      signal.throwIfAborted();
+      const tail = (await readFile(logPath, 'utf8')).trim().slice(-logTailChars);
+      const text = `VM ${config.id.slice(0, 12)}: launch: ${messageOf(cause)}`;
+      throw new HyperError('INTERNAL', tail === '' ? text : `${text}: ${tail}`, { cause });
+    }
+  }
+
+  async adopt(record: VmRecord, signal: AbortSignal): Promise<Vm> {
+    if (!isAlive(record.pid, record.startTicks)) {
+      const text = `VM ${record.id.slice(0, 12)}: its process ${String(record.pid)} is gone`;
+      throw new HyperError('NOT_FOUND', text);
+    }
+    const options = { record, host: this.#host, startedAt: performance.now(), exited: null };
+    return QemuVm.connect(options, signal);
+  }
+}
+
+async function requireFiles(config: VmConfig): Promise<void> {
+  const files = [
+    ['kernel', config.kernelPath],
+    ['initrd', config.initrdPath],
+    ...config.devices.flatMap((device) =>
+      device.kind === 'disk' ? [[`disk ${device.id}`, device.path] as const] : [],
+    ),
+  ] as const;
+  for (const [what, file] of files) {
+    try {
+      await access(file, constants.R_OK);
+    } catch (cause) {
+      const text = `VM ${config.id.slice(0, 12)}: launch: ${what} file ${file} cannot be read`;
+      throw new HyperError('UNAVAILABLE', text, { cause });
+    }
+  }
+  // A unix(7) address holds 107 characters.
+  const longest = socketPaths(config.runDirectory).control;
+  if (Buffer.byteLength(longest) > 107) {
+    throw new HyperError(
+      'INVALID_ARGUMENT',
+      `${longest}: too long for a Unix socket; use a shorter exec-root`,
+    );
+  }
+}
+
+async function exitOf(child: ChildProcess): Promise<string> {
+  try {
+    const [code, signal] = (await once(child, 'exit')) as [number | null, string | null];
+    return signal === null ? `exit status ${String(code)}` : `killed by ${signal}`;
+  } catch (thrown) {
+    return messageOf(thrown);
+  }
+}
+
+async function startError(exited: Promise<string>): Promise<HyperError> {
+  return new HyperError('INTERNAL', `QEMU did not start (${await exited})`);
+}
