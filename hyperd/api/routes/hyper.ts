@@ -1,0 +1,64 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+
+import { HyperError } from '../../base/error.ts';
+import { maxApiVersion } from '../api-version.ts';
+import type { ApiDependencies } from '../dependencies.ts';
+import { ContainerParams } from '../schema/container.ts';
+import type { ConsoleTail, HyperVersion, StartTimeline, VmSummary } from '../schema/hyper.ts';
+
+/** What Docker's API cannot say: the VMs behind the containers. Used by our own command line. */
+export function hyperRoutes({ containers, system }: ApiDependencies): FastifyPluginAsyncTypebox {
+  return async (app) => {
+    app.get('/hyper/version', async (_request, reply) => {
+      const version: HyperVersion = {
+        Version: system.hyperVersion,
+        ApiVersion: maxApiVersion,
+        Hypervisor: system.hypervisor.name,
+        HypervisorVersion: system.hypervisor.version,
+        HardwareAccelerated: system.hypervisor.hardwareAccelerated,
+        HyperKernel: system.hyperKernel,
+        NodeVersion: process.versions.node,
+      };
+      return reply.send(version);
+    });
+
+    app.get('/hyper/vms', async (_request, reply) => {
+      const vms = containers.list().flatMap(({ id, name, imageName, vm }): VmSummary[] =>
+        vm === null
+          ? []
+          : [
+              {
+                ContainerId: id,
+                ContainerName: name,
+                Image: imageName,
+                Hypervisor: vm.hypervisor,
+                Pid: vm.pid,
+                MemoryMiB: vm.memoryMiB,
+                Vcpus: vm.vcpus,
+                KernelRelease: vm.kernelRelease,
+                Timeline: { ...vm.timeline },
+              },
+            ],
+      );
+      return reply.send(vms);
+    });
+
+    const schema = { params: ContainerParams };
+    app.get('/hyper/vms/:id/console', { schema }, async (request, reply) => {
+      const { name, vm } = containers.get(request.params.id);
+      if (vm === null) {
+        throw new HyperError('CONFLICT', `container ${name} has no running VM: start it first`);
+      }
+      const tail: ConsoleTail = { Text: vm.consoleTail() };
+      return reply.send(tail);
+    });
+
+    app.get('/hyper/containers/:id/timeline', { schema }, async (request, reply) => {
+      const timeline: StartTimeline = {
+        Timeline: { ...containers.get(request.params.id).vm?.timeline },
+      };
+      return reply.send(timeline);
+    });
+    return Promise.resolve();
+  };
+}
