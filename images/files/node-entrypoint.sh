@@ -3,7 +3,7 @@
 set -eu
 
 case "${1:-}" in
--*) set -- node "$@" ;;
+'' | -*) set -- node "$@" ;;
 */* | *.*js)
   # A script without the execute bit is not a command.
   if [ -f "$1" ] && [ ! -x "$1" ]; then set -- node "$@"; fi

@@ -5,7 +5,7 @@
 set -eu
 
 case "${1:-}" in
--*) set -- postgres "$@" ;;
+'' | -*) set -- postgres "$@" ;;
 esac
 if [ "${1:-}" != postgres ]; then
   exec "$@"

@@ -3,7 +3,7 @@
 set -eu
 
 case "${1:-}" in
--*) set -- redis-server "$@" ;;
+'' | -*) set -- redis-server "$@" ;;
 *.conf) set -- redis-server "$@" ;;
 esac
 if [ "${1:-}" != redis-server ]; then
