@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import type { Duplex, Writable } from 'node:stream';
+import type { Duplex } from 'node:stream';
 
 import type { OutputChunk, StdioSession } from '../pod/container-service.ts';
 
@@ -11,7 +11,8 @@ export type Encode = (chunk: OutputChunk) => string | Uint8Array;
 
 /**
  * Carries a session over a client's connection until the output ends or the client goes away, then
- * closes both. A client that closes its sending side alone gives the process EOF and goes on reading.
+ * closes both. A client that closes its sending side alone gives the process EOF and goes on reading;
+ * a terminal has no EOF, so there it is a detach, as with Docker.
  */
 export async function pumpSession(
   session: StdioSession,
@@ -19,19 +20,23 @@ export async function pumpSession(
   encode: Encode,
 ): Promise<void> {
   await using held = session;
-  const gone = new AbortController();
+  const left = new AbortController();
+  const leave = (): void => {
+    left.abort();
+  };
   connection.on('error', () => undefined);
-  connection.once('close', () => {
-    gone.abort();
-  });
+  connection.once('close', leave);
   if (connection.destroyed) {
-    gone.abort();
+    leave();
   }
-  feedStdin(connection, held.stdin);
+  if (held.tty && held.stdin !== null) {
+    connection.once('end', leave);
+  }
+  feedStdin(connection, held);
   try {
-    await sendOutput(held, connection, { encode, signal: gone.signal });
+    await sendOutput(held, connection, { encode, signal: left.signal });
   } finally {
-    await closeConnection(connection, gone.signal);
+    await closeConnection(connection);
   }
 }
 
@@ -43,14 +48,14 @@ interface SendOptions {
 async function sendOutput(
   session: StdioSession,
   connection: Duplex,
-  options: SendOptions,
+  { encode, signal }: SendOptions,
 ): Promise<void> {
-  const { encode, signal } = options;
   const endOutput = (): void => {
     session.output.destroy();
   };
   signal.addEventListener('abort', endOutput);
   try {
+    signal.throwIfAborted();
     for await (const chunk of session.output as AsyncIterable<OutputChunk>) {
       if (!connection.write(encode(chunk))) {
         await once(connection, 'drain', { signal });
@@ -65,7 +70,7 @@ async function sendOutput(
   }
 }
 
-function feedStdin(connection: Duplex, stdin: Writable | null): void {
+function feedStdin(connection: Duplex, { stdin, tty }: StdioSession): void {
   if (stdin === null) {
     connection.resume();
     return;
@@ -75,22 +80,23 @@ function feedStdin(connection: Duplex, stdin: Writable | null): void {
     connection.unpipe(stdin);
     connection.resume();
   });
-  connection.pipe(stdin);
+  connection.pipe(stdin, { end: !tty });
 }
 
-async function closeConnection(connection: Duplex, gone: AbortSignal): Promise<void> {
-  if (gone.aborted) {
+async function closeConnection(connection: Duplex): Promise<void> {
+  if (connection.destroyed) {
     return;
   }
   // Unread input would turn the close into a reset that can cost the client its last output.
   connection.unpipe();
   connection.resume();
+  const closed = once(connection, 'close');
   connection.end();
   const linger = setTimeout(() => connection.destroy(), lingerMs);
   try {
-    await once(connection, 'close', { signal: gone });
+    await closed;
   } catch {
-    // Aborted: it is closed.
+    // An error that closes it is as good.
   } finally {
     clearTimeout(linger);
   }

@@ -41,7 +41,10 @@ export function createWebsocketAttach(
       return;
     }
     const encode = speaksAtLeast(request, '1.28') ? toBytes : textEncoder();
-    await pumpSession(session, createWebSocketStream(socket, { decodeStrings: false }), encode);
+    const stream = createWebSocketStream(socket, { decodeStrings: false });
+    // A websocket has no half-close: its end is the client's leaving.
+    stream.once('end', () => stream.destroy());
+    await pumpSession(session, stream, encode);
   };
 }
 

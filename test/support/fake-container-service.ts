@@ -86,7 +86,7 @@ export class FakeContainerService implements ContainerService {
     }
     this.#publish(container, 'start');
     void container.process.exited.then(() => {
-      this.#publish(container, 'die');
+      this.#publish(container, 'die', { exitCode: String(container.process.exitCode) });
       if (container.request.hostConfig.AutoRemove === true) {
         this.#delete(container);
       }
@@ -299,12 +299,12 @@ export class FakeContainerService implements ContainerService {
     this.#publish(container, 'destroy');
   }
 
-  #publish(container: FakeContainer, action: string): void {
+  #publish(container: FakeContainer, action: string, more: Record<string, string> = {}): void {
     this.events.publish({
       type: 'container',
       action,
       actorId: container.id,
-      attributes: { image: container.request.config.Image, name: container.name },
+      attributes: { image: container.request.config.Image, name: container.name, ...more },
       unixNanos: BigInt(Date.now()) * 1_000_000n,
     });
   }
