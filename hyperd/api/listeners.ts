@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type Server, type ServerOptions } f
 import { createServer as createTlsServer } from 'node:https';
 import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { TlsOptions } from 'node:tls';
 
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
 
@@ -12,19 +13,22 @@ import type { ContainerService } from '../pod/container-service.ts';
 import { createUpgradeHandler, shouldUpgrade } from './stream-hijack.ts';
 
 /** Where the API listens. */
-export type ApiAddress =
-  | { readonly kind: 'unix'; readonly path: string; readonly groupId: number | null }
-  | {
-      readonly kind: 'tcp';
-      readonly host: string;
-      readonly port: number;
-      /** PEM. Clients must show a certificate of `clientCa`; null only on a loopback address. */
-      readonly tls: {
-        readonly cert: string;
-        readonly key: string;
-        readonly clientCa: string;
-      } | null;
-    };
+export type ApiAddress = UnixAddress | TcpAddress;
+
+export interface UnixAddress {
+  readonly kind: 'unix';
+  readonly path: string;
+  /** Group of the socket; null: that of the daemon. */
+  readonly groupId: number | null;
+}
+
+export interface TcpAddress {
+  readonly kind: 'tcp';
+  readonly host: string;
+  readonly port: number;
+  /** PEM. Clients must show a certificate of `clientCa`. */
+  readonly tls: { readonly cert: string; readonly key: string; readonly clientCa: string };
+}
 
 export interface ListenerDependencies {
   readonly containers: ContainerService;
@@ -72,22 +76,10 @@ class Listener implements AsyncDisposable {
     const handler = (...exchange: Parameters<typeof app.routing>): void => {
       app.routing(...exchange);
     };
-    const tls = address.kind === 'tcp' ? address.tls : null;
     this.#server =
-      tls === null
+      address.kind === 'unix'
         ? createServer(serverOptions, handler)
-        : createTlsServer(
-            {
-              ...serverOptions,
-              cert: tls.cert,
-              key: tls.key,
-              ca: tls.clientCa,
-              requestCert: true,
-              rejectUnauthorized: true,
-              minVersion: 'TLSv1.2',
-            },
-            handler,
-          );
+        : createTlsServer({ ...serverOptions, ...tlsOptions(address.tls) }, handler);
     const upgrade = createUpgradeHandler(dependencies);
     this.#server.on('upgrade', (request: IncomingMessage, connection: Duplex, head: Buffer) => {
       this.#hijacked.add(connection);
@@ -154,6 +146,17 @@ class Listener implements AsyncDisposable {
       await rm(this.#socketPath, { force: true });
     }
   }
+}
+
+function tlsOptions(tls: TcpAddress['tls']): TlsOptions {
+  return {
+    cert: tls.cert,
+    key: tls.key,
+    ca: tls.clientCa,
+    requestCert: true,
+    rejectUnauthorized: true,
+    minVersion: 'TLSv1.2',
+  };
 }
 
 const serverOptions: ServerOptions = {

@@ -1,0 +1,102 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+
+import { afterAll, beforeAll, expect, test } from 'vitest';
+
+import { helpText, readCommandLine } from '../../../hyperd/config.ts';
+
+let directory = '';
+let file = '';
+
+beforeAll(async () => {
+  directory = await mkdtemp(path.join(tmpdir(), 'hyper-config-'));
+  file = path.join(directory, 'hyperd.json');
+});
+
+afterAll(async () => {
+  await rm(directory, { recursive: true });
+});
+
+const read = async (args: readonly string[], content: unknown = {}) => {
+  await writeFile(file, typeof content === 'string' ? content : JSON.stringify(content));
+  const commandLine = await readCommandLine(['--config-file', file, ...args]);
+  expect(commandLine.action).toBe('run');
+  return (commandLine as Extract<typeof commandLine, { action: 'run' }>).config;
+};
+
+test('without flags and file everything has its default', async () => {
+  await expect(read([])).resolves.toMatchObject({
+    hosts: ['unix:///run/hyper/hyper.sock'],
+    dataRoot: '/var/lib/hyper',
+    hypervisor: 'qemu',
+    mtu: 1500,
+    dns: [],
+    logLevel: 'info',
+  });
+});
+
+test('flags win over the file', async () => {
+  const config = await read(
+    ['-H', 'unix:///tmp/a.sock', '--host', 'unix:///tmp/b.sock', '--log-level=debug'],
+    { hosts: ['unix:///tmp/c.sock'], 'log-level': 'warn', 'data-root': '/srv/hyper', mtu: 1400 },
+  );
+  expect(config).toMatchObject({
+    hosts: ['unix:///tmp/a.sock', 'unix:///tmp/b.sock'],
+    logLevel: 'debug',
+    dataRoot: '/srv/hyper',
+    mtu: 1400,
+  });
+});
+
+test('all faults are told at once', async () => {
+  const args = ['--nope', '--mtu', 'big', 'stray', '--data-root', 'relative'];
+  await expect(read(args, { unknown: 1, dns: 'x', 'log-level': 'loud' })).rejects.toMatchObject({
+    code: 'INVALID_ARGUMENT',
+    message: [
+      '--nope: there is no such flag',
+      'stray: hyperd takes flags only',
+      `${file}: "unknown": there is no such setting`,
+      '--data-root: "relative" must be an absolute path',
+      '--mtu: "big" must be a number from 576 to 65520',
+      '"dns": must be a list of strings',
+      '"log-level": "loud" must be one of trace, debug, info, warn, error, fatal',
+    ].join('\n'),
+  });
+});
+
+test.each([
+  ['{', 'not JSON'],
+  ['[]', 'not a JSON object'],
+])('a configuration file with %s is refused', async (content, fault) => {
+  await expect(read([], content)).rejects.toThrow(fault);
+});
+
+test('a configuration file that was named must be there', async () => {
+  const args = ['--config-file', path.join(directory, 'absent.json')];
+  await expect(readCommandLine(args)).rejects.toThrow('absent.json: ENOENT');
+});
+
+test('a flag without its value is a fault', async () => {
+  await expect(read(['--kernel'])).rejects.toThrow('--kernel: a value must follow');
+});
+
+test('a TCP host needs certificates', async () => {
+  await expect(read(['-H', 'tcp://0.0.0.0:2376'])).rejects.toThrow(
+    '--tlscacert: must be given with tcp:// hosts\n--tlscert',
+  );
+});
+
+test.each(['http://x', 'unix://relative', 'tcp://:1', 'tcp://a:99999', 'tcp://a'])(
+  'host %s is refused',
+  async (host) => {
+    await expect(read(['-H', host])).rejects.toThrow('must be unix:///path or tcp://address:port');
+  },
+);
+
+test('help names every flag and version is asked for by -v', async () => {
+  expect(await readCommandLine(['--help'])).toEqual({ action: 'help' });
+  expect(await readCommandLine(['-v'])).toEqual({ action: 'version' });
+  expect(helpText()).toContain('-H, --host <url>');
+  expect(helpText()).toContain('--insecure-registry <host>');
+});
