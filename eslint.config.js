@@ -44,6 +44,8 @@ export default tseslint.config(
       '@typescript-eslint/switch-exhaustiveness-check': 'error',
       '@typescript-eslint/consistent-type-imports': ['error', { disallowTypeAnnotations: false }],
       '@typescript-eslint/no-restricted-imports': ['error', { paths: [childProcess] }],
+      // `using _ = …` holds a resource for a scope.
+      '@typescript-eslint/no-unused-vars': ['error', { varsIgnorePattern: '^_$' }],
       'max-lines': ['error', { max: 400, skipBlankLines: true, skipComments: true }],
       'max-lines-per-function': ['error', { max: 60, skipBlankLines: true, skipComments: true }],
       'max-params': ['error', 4],

@@ -26,6 +26,10 @@ export interface ImageStore extends AsyncDisposable {
    * containers of an image: CONFLICT with Docker's message when in the way and not `force`.
    */
   remove(nameOrId: string, options: RemoveOptions): Promise<readonly RemovedItem[]>;
+  /** Keeps an image's layers for `owner` (a container id), even when the image is removed. Persists. */
+  lease(imageId: string, owner: string): void;
+  /** Idempotent. */
+  releaseLease(owner: string): void;
   /** Deletes blobs and layers that no image refers to and no pull in progress needs. Returns bytes freed. */
   collectGarbage(): Promise<number>;
 }
