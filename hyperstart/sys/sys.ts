@@ -218,12 +218,16 @@ export interface NetworkSys {
 
 /** A failed system call: `errno` is the symbolic name, such as ENOENT. */
 export class SysError extends Error {
+  readonly operation: string;
   readonly errno: string;
+  readonly detail: string;
 
   constructor(operation: string, errno: string, detail: string) {
     super(`${operation}: ${detail}`);
     this.name = 'SysError';
+    this.operation = operation;
     this.errno = errno;
+    this.detail = detail;
   }
 }
 

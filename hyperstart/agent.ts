@@ -1,0 +1,200 @@
+import { bootPhase, type BootTimeline } from './boot.ts';
+import { ContainerTable } from './container-table.ts';
+import type { Cancellation } from './cancellation.ts';
+import { DeviceWatcher } from './devices.ts';
+import { DiskMounts } from './disk-mounts.ts';
+import { DiskFinder } from './disk.ts';
+import { guard } from './guard.ts';
+import { kernelFile } from './files.ts';
+import { configureNetwork } from './network.ts';
+import { watchMemoryPressure } from './pressure.ts';
+import { listProcesses } from './process-list.ts';
+import { type ContainerProcess, ProcessTable } from './process-table.ts';
+import type {
+  AgentEvent,
+  Empty,
+  GuestHello,
+  PodConfig,
+  StartParams,
+  StartResult,
+} from './protocol/message.ts';
+import { protocolVersion } from './protocol/version.ts';
+import { during, RequestError } from './request-error.ts';
+import { AgentServer, type MethodHandlers } from './server.ts';
+import { Shutdown } from './shutdown.ts';
+import { readStats } from './stats.ts';
+import type { Channel, Sys } from './sys/sys.ts';
+
+const portName = 'hyper.control';
+const nothing: Empty = {};
+
+/** Everything that hyperstart does after boot: the pod, its containers, and who asks for them. */
+export class Agent {
+  readonly #sys: Sys;
+  readonly #timeline: BootTimeline;
+  readonly #devices: DeviceWatcher;
+  readonly #server: AgentServer;
+  readonly #processes: ProcessTable;
+  readonly #containers: ContainerTable;
+  readonly #shutdown: Shutdown;
+  #pod: 'bare' | 'configuring' | 'configured' = 'bare';
+
+  /** Opens the channel; from then on the event loop drives everything. */
+  constructor(sys: Sys, timeline: BootTimeline) {
+    this.#sys = sys;
+    this.#timeline = timeline;
+    this.#devices = new DeviceWatcher(sys);
+    this.#server = new AgentServer({
+      sys,
+      methods: this.#methods(),
+      hello: () => this.#hello(),
+      onStreamDrained: (streamId) => {
+        this.#processes.streamDrained(streamId);
+      },
+      onDisconnect: () => {
+        this.#shutdown.hostIsGone();
+      },
+    });
+    const channel = bootPhase(sys, timeline, 'channel', () =>
+      sys.openChannel(portName, this.#server.handlers),
+    );
+    this.#server.attach(channel);
+    const publish = (event: AgentEvent): void => {
+      this.#server.publish(event);
+    };
+    this.#processes = this.#makeProcessTable(channel, publish);
+    this.#containers = new ContainerTable(
+      {
+        sys,
+        disks: new DiskFinder(sys, this.#devices),
+        layerMounts: new DiskMounts(sys, 'layers'),
+        diskMounts: new DiskMounts(sys, 'disks'),
+        processes: this.#processes,
+      },
+      publish,
+    );
+    this.#shutdown = new Shutdown(sys, this.#containers);
+    sys.onChildExit(
+      guard(sys, 'the end of a process', (exit) => {
+        this.#processes.childExited(exit);
+        this.#shutdown.processEnded();
+      }),
+    );
+    watchMemoryPressure(sys, publish);
+  }
+
+  #makeProcessTable(channel: Channel, publish: (event: AgentEvent) => void): ProcessTable {
+    return new ProcessTable({
+      sys: this.#sys,
+      channel,
+      publish,
+      wasOomKilled: (process, signal) => this.#containers.wasOomKilled(process, signal),
+      onExitPublished: (process) => {
+        this.#cleanUpLater(process);
+      },
+    });
+  }
+
+  /** The exit goes out first: unmounting a disk takes a while. */
+  #cleanUpLater(process: ContainerProcess): void {
+    if (process.execId !== null) return;
+    this.#sys.setTimer(
+      0,
+      guard(this.#sys, 'the end of a container', () => {
+        this.#containers.cleanUp(process.containerId);
+      }),
+    );
+  }
+
+  #hello(): GuestHello {
+    const meminfo = kernelFile(this.#sys, '/proc/meminfo') ?? '';
+    const kib = (name: string): number =>
+      Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(meminfo)?.[1] ?? '0');
+    return {
+      type: 'hello',
+      protocolVersion,
+      kernelRelease: this.#sys.kernelRelease(),
+      bootTimeline: this.#timeline,
+      memoryTotalKiB: kib('MemTotal'),
+      memoryAvailableKiB: kib('MemAvailable'),
+      processes: this.#processes.statuses(),
+    };
+  }
+
+  #methods(): MethodHandlers {
+    return {
+      start: (params, cancellation) => this.#start(params, cancellation),
+      exec: (params) => ({ pid: this.#containers.exec(params) }),
+      signal: (params) => {
+        this.#containers.signal(params);
+        return nothing;
+      },
+      resize: ({ rows, columns, ...ref }) => {
+        const { terminal } = this.#processes.requireRunning(ref);
+        if (terminal === null) {
+          throw new RequestError('INVALID_STATE', 'the process has no terminal');
+        }
+        this.#sys.resizeTerminal(terminal, rows, columns);
+        return nothing;
+      },
+      pause: async ({ containerId }) => {
+        await this.#containers.pause(containerId);
+        return nothing;
+      },
+      resume: ({ containerId }) => {
+        this.#containers.resume(containerId);
+        return nothing;
+      },
+      stats: ({ containerId }) =>
+        readStats(this.#sys, this.#containers.requireRunning(containerId).cgroup),
+      processes: ({ containerId }) =>
+        listProcesses(this.#sys, this.#containers.requireRunning(containerId).cgroup),
+      release: (ref) => {
+        const process = this.#processes.release(ref);
+        if (process.exit !== null && process.execId === null) {
+          this.#containers.remove(process.containerId);
+        }
+        return nothing;
+      },
+      shutdown: async () => {
+        await this.#shutdown.run();
+        return nothing;
+      },
+    };
+  }
+
+  async #start(params: StartParams, cancellation: Cancellation): Promise<StartResult> {
+    if (this.#shutdown.isRunning) {
+      throw new RequestError('INVALID_STATE', 'the VM is shutting down');
+    }
+    const begunMs = this.#sys.uptimeMs();
+    if (params.pod !== null) await this.#configurePod(params.pod, cancellation);
+    else if (this.#pod !== 'configured') {
+      throw new RequestError('INVALID_STATE', 'the pod is not configured yet');
+    }
+    const networkMs = this.#sys.uptimeMs() - begunMs;
+    const started = await this.#containers.start(params.container, cancellation);
+    return {
+      pid: started.container.process.pid,
+      timeline: { network: networkMs, mounts: started.mountsMs, process: started.processMs },
+    };
+  }
+
+  async #configurePod(pod: PodConfig, cancellation: Cancellation): Promise<void> {
+    if (this.#pod !== 'bare') {
+      throw new RequestError('INVALID_STATE', 'the pod is configured already');
+    }
+    this.#pod = 'configuring';
+    try {
+      during('setting the identity of the VM', () => {
+        this.#sys.addEntropy(pod.entropy);
+        this.#sys.setClock(pod.clockUnixMs);
+        this.#sys.setHostname(pod.hostname);
+      });
+      await configureNetwork(this.#sys, this.#devices, pod, cancellation);
+      this.#pod = 'configured';
+    } finally {
+      if (this.#pod === 'configuring') this.#pod = 'bare';
+    }
+  }
+}

@@ -1,0 +1,148 @@
+import type { Cancellation } from './cancellation.ts';
+import { ContainerCgroup } from './cgroup.ts';
+import { prepareMounts } from './container-mounts.ts';
+import type { DiskMounts } from './disk-mounts.ts';
+import type { DiskFinder } from './disk.ts';
+import { isDirectory } from './file-mode.ts';
+import { ensureDirectory, entriesOf } from './files.ts';
+import { makeDirectoryInRoot } from './image-file.ts';
+import type { ProcessPlan } from './process-plan.ts';
+import { planProcess, spawnPlanned } from './process-plan.ts';
+import type { ContainerProcess, ProcessTable } from './process-table.ts';
+import type { ContainerConfig } from './protocol/message.ts';
+import { during, RequestError } from './request-error.ts';
+import { mountRootfs } from './rootfs.ts';
+import type { MountOptions, Sys } from './sys/sys.ts';
+import { Undo } from './undo.ts';
+
+const containersDirectory = '/run/containers';
+
+/** What starting a container needs from the rest of the agent. */
+export interface ContainerContext {
+  readonly sys: Sys;
+  readonly disks: DiskFinder;
+  readonly layerMounts: DiskMounts;
+  readonly diskMounts: DiskMounts;
+  readonly processes: ProcessTable;
+}
+
+/** A container with its first process; `undo` gives back all that it holds once that has ended. */
+export interface Container {
+  readonly id: string;
+  readonly cgroup: ContainerCgroup;
+  readonly process: ContainerProcess;
+  readonly undo: Undo;
+  /** Kills for want of memory that were told already. */
+  oomKillsTold: number;
+}
+
+export interface StartedContainer {
+  readonly container: Container;
+  readonly mountsMs: number;
+  readonly processMs: number;
+}
+
+/** Mounts a container's filesystems and starts its first process. A failure leaves nothing behind. */
+export async function startContainer(
+  context: ContainerContext,
+  config: ContainerConfig,
+  cancellation: Cancellation,
+): Promise<StartedContainer> {
+  const { sys, processes } = context;
+  assertValidId(config.id);
+  if (config.rootfs.layers.length === 0) {
+    throw new RequestError('INVALID_ARGUMENT', 'a rootfs needs at least one layer');
+  }
+  processes.assertStreamsFree(config.process.streams);
+  const startedMs = sys.uptimeMs();
+  const serials = [...new Set([...config.rootfs.layers, config.rootfs.writableDisk])];
+  const devices = await context.disks.waitFor(serials, cancellation);
+  cancellation.throwIfCancelled();
+  const undo = new Undo();
+  try {
+    const cgroup = during('making the cgroup', () =>
+      ContainerCgroup.create(sys, config.id, config.resources),
+    );
+    undo.add('removing the cgroup', () => {
+      cgroup.remove();
+    });
+    const paths = makeDirectories(sys, config.id, undo);
+    const { layerMounts: layers, diskMounts: disks } = context;
+    mountRootfs({ sys, layers, disks, devices }, config.rootfs, paths.root, undo);
+    const mounts = during('preparing mounts', () => prepareMounts(sys, paths, config, undo));
+    const mountedMs = sys.uptimeMs();
+    makeDirectoryInRoot(sys, paths.root, config.process.cwd);
+    const plan = planProcess(sys, paths.root, config.process);
+    const process = spawnFirst(context, config, { plan, mounts, root: paths.root, cgroup });
+    const endedMs = sys.uptimeMs();
+    return {
+      container: { id: config.id, cgroup, process, undo, oomKillsTold: 0 },
+      mountsMs: mountedMs - startedMs,
+      processMs: endedMs - mountedMs,
+    };
+  } catch (error) {
+    undo.run((line) => {
+      sys.log(`hyperstart: undoing the start of container ${config.id}: ${line}`);
+    });
+    throw error;
+  }
+}
+
+interface FirstProcess {
+  readonly plan: ProcessPlan;
+  readonly mounts: readonly MountOptions[];
+  readonly root: string;
+  readonly cgroup: ContainerCgroup;
+}
+
+function spawnFirst(
+  { sys, processes }: ContainerContext,
+  config: ContainerConfig,
+  { plan, mounts, root, cgroup }: FirstProcess,
+): ContainerProcess {
+  const spawned = spawnPlanned(sys, {
+    ...plan,
+    cgroup: cgroup.path,
+    init: config.init,
+    namespaces: {
+      kind: 'new',
+      hostname: config.hostname,
+      domainname: config.domainname,
+      cgroupNamespace: config.privateCgroupNamespace,
+      root,
+      readOnlyRoot: config.rootfs.readOnly,
+      mounts,
+      maskedPaths: config.maskedPaths,
+      readonlyPaths: config.readonlyPaths,
+      sysctls: Object.entries(config.sysctls),
+    },
+  });
+  return processes.add({ containerId: config.id, execId: null }, config.process.streams, spawned);
+}
+
+/** Ids name directories and cgroups: nothing that could lead elsewhere is one. */
+function assertValidId(id: string): void {
+  if (!/^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/.test(id)) {
+    throw new RequestError('INVALID_ARGUMENT', `invalid container id ${JSON.stringify(id)}`);
+  }
+}
+
+function makeDirectories(
+  sys: Sys,
+  id: string,
+  undo: Undo,
+): { readonly directory: string; readonly root: string } {
+  ensureDirectory(sys, containersDirectory, 0o700);
+  const directory = `${containersDirectory}/${id}`;
+  sys.makeDirectory(directory, 0o700);
+  undo.add(`removing ${directory}`, () => {
+    for (const name of entriesOf(sys, directory)) {
+      const path = `${directory}/${name}`;
+      const status = sys.fileStatus(path);
+      if (status !== null && isDirectory(status)) sys.removeDirectory(path);
+      else sys.removeFile(path);
+    }
+    sys.removeDirectory(directory);
+  });
+  return { directory, root: `${directory}/rootfs` };
+}

@@ -1,0 +1,102 @@
+import {
+  AT_FDCWD,
+  CLOCK_BOOTTIME,
+  CLOCK_REALTIME,
+  O_CLOEXEC,
+  O_RDWR,
+  RNDADDENTROPY,
+  RNDRESEEDCRNG,
+} from './constants.ts';
+import { getUint64, type Kernel, setUint64, struct } from './kernel.ts';
+
+const consoleFd = 2;
+const utsFieldBytes = 65;
+const EINVAL = 22;
+
+/** The part of Sys that concerns the VM as a whole: clock, entropy, names, end. */
+export class Machine {
+  readonly #kernel: Kernel;
+
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel;
+  }
+
+  uptimeMs(): number {
+    const time = new ArrayBuffer(16);
+    this.#kernel.call('read the clock', 'clock_gettime', CLOCK_BOOTTIME, time);
+    const view = new DataView(time);
+    return getUint64(view, 0) * 1000 + getUint64(view, 8) / 1e6;
+  }
+
+  setClock(unixMs: number): void {
+    const time = timespec(unixMs);
+    this.#kernel.call('set the clock', 'clock_settime', CLOCK_REALTIME, time);
+  }
+
+  addEntropy(base64: string): void {
+    const bytes = this.#kernel.native.decodeBase64(base64);
+    if (bytes === null) {
+      throw this.#kernel.error('add entropy', EINVAL);
+    }
+    const length = bytes.byteLength;
+    const pool = struct(8 + length, (view) => {
+      view.setInt32(0, length * 8, true);
+      view.setInt32(4, length, true);
+    });
+    new Uint8Array(pool).set(new Uint8Array(bytes), 8);
+    const flags = O_RDWR | O_CLOEXEC;
+    const fd = this.#kernel.call('open /dev/urandom', 'openat', AT_FDCWD, '/dev/urandom', flags, 0);
+    try {
+      this.#kernel.call('add entropy', 'ioctl', fd, RNDADDENTROPY, pool);
+      // A clone of a template must not draw from the template's generator until the next reseeding.
+      this.#kernel.call('reseed the random generator', 'ioctl', fd, RNDRESEEDCRNG, 0);
+    } finally {
+      this.#kernel.close(fd);
+    }
+  }
+
+  kernelRelease(): string {
+    const names = new ArrayBuffer(6 * utsFieldBytes);
+    this.#kernel.call('read the kernel name', 'uname', names);
+    const start = 2 * utsFieldBytes;
+    const end = new Uint8Array(names).indexOf(0, start);
+    return this.#kernel.native.decodeText(names, start, end - start);
+  }
+
+  setHostname(name: string): void {
+    this.#kernel.call('set the hostname', 'sethostname', name, utf8Length(name));
+  }
+
+  setDomainname(name: string): void {
+    this.#kernel.call('set the domainname', 'setdomainname', name, utf8Length(name));
+  }
+
+  sync(): void {
+    this.#kernel.call('sync', 'sync');
+  }
+
+  powerOff(): never {
+    return this.#kernel.native.powerOff();
+  }
+
+  log(line: string): void {
+    this.#kernel.native.writeText(consoleFd, `${line}\n`);
+  }
+}
+
+/** A struct timespec of so many milliseconds. */
+export function timespec(milliseconds: number): ArrayBuffer {
+  return struct(16, (view) => {
+    setUint64(view, 0, Math.floor(milliseconds / 1000));
+    setUint64(view, 8, Math.round((milliseconds % 1000) * 1e6));
+  });
+}
+
+function utf8Length(text: string): number {
+  let length = 0;
+  for (const character of text) {
+    const code = character.codePointAt(0) ?? 0;
+    length += code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+  }
+  return length;
+}

@@ -1,0 +1,103 @@
+import * as native from 'hyper:native';
+
+import { Events } from './events.ts';
+import { Files } from './files.ts';
+import { Kernel } from './kernel.ts';
+import { Machine } from './machine.ts';
+import { Netlink } from './netlink.ts';
+import { PortChannel } from './port-channel.ts';
+import { Spawner } from './spawn.ts';
+import type { Sys } from './sys.ts';
+import { windowSize } from './terminal.ts';
+
+const kernel = new Kernel(native);
+const files = new Files(kernel);
+const machine = new Machine(kernel);
+const events = new Events(kernel);
+const spawner = new Spawner(kernel, files);
+
+/** The real thing, over the C module. */
+export const nativeSys: Sys = {
+  uptimeMs: () => machine.uptimeMs(),
+  setClock: (unixMs) => {
+    machine.setClock(unixMs);
+  },
+  addEntropy: (base64) => {
+    machine.addEntropy(base64);
+  },
+  kernelRelease: () => machine.kernelRelease(),
+  setHostname: (name) => {
+    machine.setHostname(name);
+  },
+  setDomainname: (name) => {
+    machine.setDomainname(name);
+  },
+  sync: () => {
+    machine.sync();
+  },
+  powerOff: () => machine.powerOff(),
+  log: (line) => {
+    machine.log(line);
+  },
+  readFile: (path, maxBytes) => files.readFile(path, maxBytes),
+  writeFile: (path, text, mode) => {
+    files.writeFile(path, text, mode);
+  },
+  readDirectory: (path) => files.readDirectory(path),
+  makeDirectory: (path, mode) => {
+    files.makeDirectory(path, mode);
+  },
+  removeDirectory: (path) => {
+    files.removeDirectory(path);
+  },
+  removeFile: (path) => {
+    files.removeFile(path);
+  },
+  symbolicLink: (target, path) => {
+    files.symbolicLink(target, path);
+  },
+  makeNode: (path, mode, major, minor) => {
+    files.makeNode(path, mode, major, minor);
+  },
+  changeOwner: (path, uid, gid) => {
+    files.changeOwner(path, uid, gid);
+  },
+  changeMode: (path, mode) => {
+    files.changeMode(path, mode);
+  },
+  fileStatus: (path) => files.fileStatus(path),
+  targetStatus: (path) => files.targetStatus(path),
+  mount: (options) => {
+    files.mount(options);
+  },
+  unmount: (target, lazy) => {
+    files.unmount(target, lazy);
+  },
+  openInRoot: (root, path, create) => files.openInRoot(root, path, create),
+  closePath: (opened) => {
+    files.closePath(opened);
+  },
+  openChannel: (portName, handlers) =>
+    new PortChannel({ kernel, files, events, terminals: spawner.terminals }, portName, handlers),
+  onChildExit: (callback) => {
+    events.onChildExit(callback);
+  },
+  onUevent: (callback) => {
+    events.onUevent(callback);
+  },
+  onPriorityEvent: (path, trigger, callback) => events.onPriorityEvent(path, trigger, callback),
+  setTimer: (milliseconds, callback) => {
+    events.setTimer(milliseconds, callback);
+  },
+  spawn: (options) => spawner.spawn(options),
+  signalProcess: (pid, signal) => {
+    kernel.call(`signal process ${String(pid)}`, 'kill', pid, signal);
+  },
+  resizeTerminal: (terminal, rows, columns) => {
+    windowSize(kernel, terminal, rows, columns);
+  },
+  closeTerminal: (terminal) => {
+    spawner.closeTerminal(terminal);
+  },
+  network: new Netlink(kernel),
+};

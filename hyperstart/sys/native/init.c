@@ -1,0 +1,55 @@
+/* The minimal PID 1 of `docker run --init`: starts the program, forwards signals, reaps orphans. */
+#include "native.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+static _Noreturn void run_program(int error_fd, char **argv, const sigset_t *mask) {
+  /* A process group of its own: Ctrl-C on the terminal must not reach the program twice. */
+  setpgid(0, 0);
+  signal(SIGTTOU, SIG_IGN);
+  tcsetpgrp(STDIN_FILENO, getpgrp());
+  signal(SIGTTOU, SIG_DFL);
+  sigprocmask(SIG_SETMASK, mask, NULL);
+  fcntl(error_fd, F_SETFD, FD_CLOEXEC);
+  execve(argv[0], argv + 1, environ);
+  dprintf(error_fd, "{\"step\":\"execve\",\"errno\":%d}", errno);
+  _exit(127);
+}
+
+/* argv: hyper-init, error descriptor, path of the program, its argv[0], further arguments. */
+int container_init(char **argv) {
+  int error_fd = atoi(argv[1]);
+  sigset_t all, before;
+  sigfillset(&all);
+  sigprocmask(SIG_SETMASK, &all, &before);
+  pid_t program = fork();
+  if (program == 0)
+    run_program(error_fd, argv + 2, &before);
+  if (program < 0) {
+    dprintf(error_fd, "{\"step\":\"fork\",\"errno\":%d}", errno);
+    return 127;
+  }
+  close(error_fd);
+  for (;;) {
+    int signal = sigwaitinfo(&all, NULL);
+    if (signal > 0 && signal != SIGCHLD) {
+      kill(program, signal);
+      continue;
+    }
+    int status;
+    pid_t ended;
+    while ((ended = waitpid(-1, &status, WNOHANG)) > 0) {
+      if (ended == program)
+        return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    }
+  }
+}
