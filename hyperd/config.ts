@@ -29,6 +29,10 @@ export interface DaemonConfig {
   readonly dns: readonly string[];
   readonly registryMirrors: readonly string[];
   readonly insecureRegistries: readonly string[];
+  /** Holds `<host[:port]>/ca.crt` for registries whose authority the host does not know. */
+  readonly registryCerts: string;
+  /** URL of a proxy for registries; '' is none. */
+  readonly httpsProxy: string;
   readonly logLevel: LogLevel;
 }
 
@@ -178,6 +182,21 @@ const settings = {
     initial: [],
     check: isGiven,
   }),
+  registryCerts: text({
+    flag: 'registry-certs',
+    value: 'directory',
+    help: 'authorities of registries, in <host[:port]>/ca.crt',
+    initial: '/etc/hyper/certs.d',
+    check: isAbsolute,
+  }),
+  httpsProxy: text({
+    flag: 'https-proxy',
+    value: 'url',
+    help: 'proxy for registries (default: the environment variable HTTPS_PROXY)',
+    initial: process.env['HTTPS_PROXY'] ?? process.env['https_proxy'] ?? '',
+    check: (value) =>
+      value === '' || /^https?:\/\/[^/]+\/?$/.test(value) ? null : 'must be http(s)://host[:port]',
+  }),
   logLevel: text({
     flag: 'log-level',
     value: 'level',
@@ -227,7 +246,7 @@ export function helpText(): string {
     const { flag, value, help, initial, ...setting }: Setting = settings[name];
     const short = setting.short === undefined ? '    ' : `-${setting.short}, `;
     const fallback = typeof initial === 'string' ? initial : initial.join(', ');
-    const shown = fallback === '' ? '' : ` (default ${fallback})`;
+    const shown = fallback === '' || help.includes('(default') ? '' : ` (default ${fallback})`;
     return `  ${`${short}--${flag} <${value}>`.padEnd(34)}${help}${shown}`;
   });
   return [

@@ -10,8 +10,9 @@ import { HyperError, isHyperError, messageOf } from './base/error.ts';
 import type { DaemonConfig } from './config.ts';
 import { lockDataRoot } from './data-root-lock.ts';
 import { openDriver } from './hypervisor/registry.ts';
-import { checkCredentials } from './image/credentials.ts';
-import type { ImageStore } from './image/image-store.ts';
+import type { CheckCredentials, ImageStore } from './image/image-store.ts';
+import { credentialsChecker } from './image/login.ts';
+import type { RegistryConfig } from './image/registry-config.ts';
 import { openImageStore } from './image/store.ts';
 import { openContainerLog } from './log/open.ts';
 import { openBridgeNetwork } from './network/bridge-network.ts';
@@ -32,6 +33,7 @@ export async function startDaemon(config: DaemonConfig, logger: Logger): Promise
   const addresses = await readAddresses(config);
 
   const warnings: string[] = [];
+  const registries = registriesOf(config);
   const driver = await openDriver(config.hypervisor, {
     ...(config.qemu === '' ? {} : { binary: config.qemu }),
     kernelPath: config.kernel,
@@ -44,14 +46,11 @@ export async function startDaemon(config: DaemonConfig, logger: Logger): Promise
     await openImageStore({
       directory: path.join(config.dataRoot, 'images'),
       mkfsErofs: config.mkfsErofs,
-      mirrors: config.registryMirrors,
-      insecureRegistries: config.insecureRegistries,
+      registries,
     }),
   );
   const network = await openNetwork(config, warnings);
-  if (network !== null) {
-    undo.use(network);
-  }
+  undo.use(network);
   const containers = undo.use(
     await openContainerService({
       driver,
@@ -68,7 +67,19 @@ export async function startDaemon(config: DaemonConfig, logger: Logger): Promise
   );
 
   const system = await readSystemFacts(config, driver, warnings);
-  undo.use(await serve({ containers, images, network, system, logger }, addresses));
+  undo.use(
+    await serve(
+      {
+        containers,
+        images,
+        network,
+        system,
+        logger,
+        checkCredentials: credentialsChecker(registries),
+      },
+      addresses,
+    ),
+  );
   for (const warning of warnings) {
     logger.warn(warning);
   }
@@ -80,6 +91,7 @@ interface Served {
   readonly containers: ContainerService;
   readonly images: ImageStore;
   readonly network: NetworkManager | null;
+  readonly checkCredentials: CheckCredentials;
   readonly system: SystemFacts;
   readonly logger: Logger;
 }
@@ -94,7 +106,6 @@ async function serve(
   const app = await buildApi({
     ...served,
     network: network?.info ?? null,
-    checkCredentials,
     closing: closing.signal,
   });
   undo.defer(() => app.close());
@@ -103,6 +114,15 @@ async function serve(
     closing.abort();
   });
   return undo.move();
+}
+
+function registriesOf(config: DaemonConfig): RegistryConfig {
+  return {
+    mirrors: config.registryMirrors,
+    insecure: config.insecureRegistries,
+    caDirectory: config.registryCerts,
+    ...(config.httpsProxy === '' ? {} : { proxy: config.httpsProxy }),
+  };
 }
 
 /** Without a bridge hyperd still runs containers, with `--network none`. */

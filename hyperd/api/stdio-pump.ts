@@ -19,12 +19,21 @@ export async function pumpSession(
   connection: Duplex,
   encode: Encode,
 ): Promise<void> {
+  connection.on('error', () => undefined);
+  try {
+    await carry(session, connection, encode);
+  } finally {
+    await closeConnection(connection);
+  }
+}
+
+/** Holds the session no longer than its output or its client lasts. */
+async function carry(session: StdioSession, connection: Duplex, encode: Encode): Promise<void> {
   await using held = session;
   const left = new AbortController();
   const leave = (): void => {
     left.abort();
   };
-  connection.on('error', () => undefined);
   connection.once('close', leave);
   if (connection.destroyed) {
     leave();
@@ -36,7 +45,7 @@ export async function pumpSession(
   try {
     await sendOutput(held, connection, { encode, signal: left.signal });
   } finally {
-    await closeConnection(connection);
+    connection.unpipe();
   }
 }
 
@@ -88,7 +97,6 @@ async function closeConnection(connection: Duplex): Promise<void> {
     return;
   }
   // Unread input would turn the close into a reset that can cost the client its last output.
-  connection.unpipe();
   connection.resume();
   const closed = once(connection, 'close');
   connection.end();

@@ -83,12 +83,15 @@ export class FakeImageStore implements ImageStore {
     await this.#drain(archive);
     options.onProgress({ status: 'Loading layer', id: 'abc' });
     const image = this.add('loaded:latest');
+    options.onProgress({ stream: 'Loaded image: loaded:latest\n' });
     return [{ id: image.id, references: image.repoTags }];
   }
 
   async importRootfs(archive: Readable, options: ImportOptions): Promise<ImageRecord> {
     await this.#drain(archive);
-    return this.add(options.reference ?? 'imported', { comment: options.message ?? '' });
+    const image = this.add(options.reference ?? 'imported', { comment: options.message ?? '' });
+    options.onProgress({ status: image.id });
+    return image;
   }
 
   list(): readonly ImageRecord[] {
@@ -145,6 +148,14 @@ export class FakeImageStore implements ImageStore {
     }
     this.#images.splice(this.#images.indexOf(image), 1);
     return Promise.resolve([{ Untagged: image.repoTags[0] ?? '' }, { Deleted: image.id }]);
+  }
+
+  lease(): void {
+    return undefined;
+  }
+
+  releaseLease(): void {
+    return undefined;
   }
 
   async collectGarbage(): Promise<number> {

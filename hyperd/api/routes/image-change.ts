@@ -46,17 +46,16 @@ export function imageTransferRoutes(dependencies: ApiDependencies): FastifyPlugi
 
     const loadSchema = { querystring: ImageLoadQuery };
     app.post('/images/load', { schema: loadSchema }, async (request, reply) => {
-      const quiet = flagParameter(request.query.quiet, true);
+      const quiet = flagParameter(request.query.quiet);
       const signal = AbortSignal.any([closing, clientSignal(reply)]);
       await streamProgress(reply, async (report) => {
-        const onProgress = quiet ? () => undefined : report;
+        const onProgress: typeof report = (message) => {
+          if (!quiet || message.stream !== undefined) {
+            report(message);
+          }
+        };
         const loaded = await images.load(bodyStreamOf(request), { signal, onProgress });
         for (const { id, references } of loaded) {
-          const names =
-            references.length === 0 ? [`ID: ${id}`] : references.map((name) => `: ${name}`);
-          for (const name of names) {
-            report({ stream: `Loaded image${name.startsWith(':') ? name : ` ${name}`}\n` });
-          }
           publishImageEvent(dependencies, 'load', { id, name: references[0] ?? id });
         }
       });
@@ -112,7 +111,6 @@ async function importImage(
     ...(platform === '' ? {} : { platform: parsePlatform(platform) }),
     ...(query.changes === undefined ? {} : { changes: query.changes }),
   });
-  report({ status: image.id });
   publishImageEvent(dependencies, 'import', {
     id: image.id,
     name: image.repoTags[0] ?? image.id,

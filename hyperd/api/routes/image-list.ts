@@ -4,6 +4,7 @@ import type { ImageRecord } from '../../image/image-store.ts';
 import { speaksAtLeast } from '../api-version.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { type Filters, flagFilter, parseFilters, passesAny, passesLabels } from '../filters.ts';
+import { matchesGlob } from '../glob.ts';
 import { renderHistoryEntry, renderImage, renderImageSummary } from '../render/render-image.ts';
 import {
   ImageHistoryQuery,
@@ -73,17 +74,8 @@ function matches(image: ImageRecord, filters: Filters): boolean {
 
 /** Docker's familiar match: a shell pattern against the whole reference or against its name alone. */
 function matchesReference(reference: string, pattern: string): boolean {
-  const expression = new RegExp(`^${globSource(pattern)}$`);
   const name = reference.split('@')[0]?.replace(/:[^/:]*$/, '') ?? '';
-  return expression.test(reference) || expression.test(name);
-}
-
-/** `*` and `?` stop at a slash; neighbouring stars are one, so that a pattern cannot be made slow. */
-function globSource(pattern: string): string {
-  return pattern
-    .replace(/[.+^${}()|[\]\\]/g, '\\$&')
-    .replace(/\*+/g, '[^/]*')
-    .replace(/\?/g, '[^/]');
+  return matchesGlob(reference, pattern) || matchesGlob(name, pattern);
 }
 
 function createdOf(nameOrId: string | undefined, images: ApiDependencies['images']): number | null {

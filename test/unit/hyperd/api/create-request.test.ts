@@ -19,7 +19,7 @@ test.each([
   ['Volumes', { '/data': {} }, 'Volumes (--volume)'],
   ['NetworkDisabled', true, 'NetworkDisabled'],
 ])('a container field that is not honoured is refused by name: %s', (field, value, named) => {
-  expect(() => parse({ ...dockerRunBody(), [field]: value })).toThrowError(
+  expect(() => parse({ ...dockerRunBody(), [field]: value })).toThrow(
     expect.objectContaining({
       code: 'UNSUPPORTED',
       message: `not supported by Hyper yet: ${named}`,
@@ -108,7 +108,7 @@ test.each([
   [{ Links: ['a:b'] }, 'UNSUPPORTED', 'EndpointsConfig.bridge.Links'],
   [{ DriverOpts: { a: 'b' } }, 'UNSUPPORTED', 'EndpointsConfig.bridge.DriverOpts'],
 ])('endpoint settings %j are refused', (settings, code, message) => {
-  expect(() => parse(endpoint('bridge', settings))).toThrowError(
+  expect(() => parse(endpoint('bridge', settings))).toThrow(
     expect.objectContaining({ code, message: expect.stringContaining(message) as string }),
   );
 });
@@ -120,7 +120,7 @@ test.each(['host', 'container:web'])('network mode %s is refused by name', (mode
 });
 
 test('a network that does not exist is not found', () => {
-  expect(() => parse(dockerRunBody({ NetworkMode: 'mine' }, {}))).toThrowError(
+  expect(() => parse(dockerRunBody({ NetworkMode: 'mine' }, {}))).toThrow(
     expect.objectContaining({ code: 'NOT_FOUND', message: 'network mine not found' }),
   );
 });

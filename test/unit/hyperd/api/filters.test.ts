@@ -17,7 +17,7 @@ test('both forms of filters say the same', () => {
 test.each(['{', '[]', '"x"', '{"label":1}', '{"label":[1]}', '{"unknown":["x"]}'])(
   'filters %s are refused as bad input',
   (text) => {
-    expect(() => parseFilters(text, ['label'])).toThrowError(
+    expect(() => parseFilters(text, ['label'])).toThrow(
       expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
     );
   },
