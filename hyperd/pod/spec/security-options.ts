@@ -30,7 +30,7 @@ function parseWord(word: string): Partial<SecurityOptions> {
   // Docker's older notation has a colon.
   const match = /^([a-z-]+)[=:]([\s\S]*)$/.exec(word);
   const value = match?.[2] ?? '';
-  switch (match?.[1]) {
+  switch (match?.[1] ?? '') {
     case 'no-new-privileges':
       if (value !== 'true' && value !== 'false') throw invalid(word);
       return { noNewPrivileges: value === 'true' };

@@ -1,0 +1,161 @@
+import type { StartResult, StdioStreams } from '../../hyperstart/protocol/message.ts';
+import { HyperError } from '../base/error.ts';
+import { readHostResolvConf, toStartParams } from './agent-start.ts';
+import { bootPod } from './boot-pod.ts';
+import type { Container } from './container.ts';
+import { isRunning } from './container-state.ts';
+import type { PodContext } from './context.ts';
+import { deleteContainer } from './delete-container.ts';
+import { superviseRun } from './end-container.ts';
+import { inPhase } from './phase.ts';
+import type { PodMachine } from './pod-machine.ts';
+import { Run } from './run.ts';
+import { type ContainerSpec, toContainerSpec } from './spec/container-spec.ts';
+import { toStartFailure } from './start-failure.ts';
+
+/** Starts a container, holding its pod's mutex. False when it runs already. */
+export function startContainer(
+  context: PodContext,
+  container: Container,
+  signal: AbortSignal,
+): Promise<boolean> {
+  return container.pod.mutex.run(async () => {
+    const { status } = container.state;
+    if (status === 'running') return false;
+    if (status === 'paused') {
+      throw new HyperError('CONFLICT', 'cannot start a paused container, try unpause instead');
+    }
+    if (status === 'removing' || status === 'dead') {
+      throw new HyperError('CONFLICT', 'container is marked for removal and cannot be started');
+    }
+    container.restart?.abort();
+    await startLocked(context, container, { signal, restartCount: 0 });
+    return true;
+  });
+}
+
+/** Starts a container once more by its policy; the caller holds the pod's mutex. */
+export function restarter(context: PodContext, container: Container): () => Promise<void> {
+  return () => {
+    const restartCount = container.record.restartCount + 1;
+    return startLocked(context, container, { signal: context.closing, restartCount });
+  };
+}
+
+export interface StartOptions {
+  readonly signal: AbortSignal;
+  /** How often the policy has restarted it by now. */
+  readonly restartCount: number;
+}
+
+/** The start itself; the caller holds the pod's mutex. A failure is recorded and leaves nothing behind. */
+export async function startLocked(
+  context: PodContext,
+  container: Container,
+  { signal, restartCount }: StartOptions,
+): Promise<void> {
+  const { record, pod } = container;
+  const cut = AbortSignal.any([signal, context.closing]);
+  try {
+    const spec = toContainerSpec(record.effectiveConfig, record.hostConfig, context.capacity);
+    const request = {
+      ...{ podId: pod.id, containerId: container.id, containerName: container.name, spec },
+      layers: record.layers,
+    };
+    const machine = await pod.boot((bootSignal) => bootPod(context, request, bootSignal), cut);
+    try {
+      const run = await startProcess(context, container, { machine, spec, signal: cut });
+      const changes = { stoppedByHand: false, restartCount };
+      container.move({ status: 'running', run, startedUnixMs: Date.now() }, changes);
+      container.publish('start');
+      superviseRun(context, container, { run, restart: restarter(context, container) });
+    } catch (thrown) {
+      await pod.stop({ graceful: false });
+      throw thrown;
+    }
+  } catch (thrown) {
+    throw await recordFailure(context, container, thrown);
+  }
+}
+
+async function recordFailure(
+  context: PodContext,
+  container: Container,
+  thrown: unknown,
+): Promise<HyperError> {
+  const { exitCode, error } = toStartFailure(thrown);
+  const { state } = container;
+  if (context.closing.aborted || isRunning(state)) return error;
+  const exit = { ...container.lastExit, exitCode, error: error.message };
+  const status = state.status === 'created' ? 'created' : 'exited';
+  container.move({ status, exit });
+  if (container.autoRemove) await deleteContainer(context, container);
+  return error;
+}
+
+interface ProcessStart {
+  readonly machine: PodMachine;
+  readonly spec: ContainerSpec;
+  readonly signal: AbortSignal;
+}
+
+async function startProcess(
+  context: PodContext,
+  container: Container,
+  { machine, spec, signal }: ProcessStart,
+): Promise<Run> {
+  await using undo = new AsyncDisposableStack();
+  const directory = context.paths.container(container.id);
+  const log = await context.openLog({ ...spec.log, directory, containerId: container.id });
+  undo.use(log);
+  const streams = allocateStreams(machine, spec);
+  const ref = { containerId: container.id, execId: null };
+  const run = new Run(machine, streams, machine.exits.expect(ref));
+  const started = await requestStart(context, container, { run, spec, signal });
+  for (const [phase, ms] of Object.entries(started.timeline)) {
+    machine.timeline[phase] = Math.round(ms * 10) / 10;
+  }
+  context.store.savePod({
+    ...{ id: container.pod.id, vm: machine.vm.record, size: machine.size, streams },
+    endpoint: machine.endpoint?.record ?? null,
+    timeline: machine.timeline,
+    kernelRelease: machine.kernelRelease,
+  });
+  undo.move();
+  container.log = log;
+  return run;
+}
+
+function allocateStreams({ agent }: PodMachine, spec: ContainerSpec): StdioStreams {
+  return {
+    stdin: spec.openStdin ? agent.allocateStreamId() : null,
+    stdout: agent.allocateStreamId(),
+    // A terminal has one output.
+    stderr: spec.tty ? null : agent.allocateStreamId(),
+  };
+}
+
+async function requestStart(
+  context: PodContext,
+  container: Container,
+  { run, spec, signal }: { run: Run; spec: ContainerSpec; signal: AbortSignal },
+): Promise<StartResult> {
+  const { machine, streams } = run;
+  const [rows = 0, columns = 0] = container.record.hostConfig.ConsoleSize ?? [];
+  const params = toStartParams({
+    containerId: container.id,
+    spec,
+    diffIds: container.record.layers.map(({ diffId }) => diffId),
+    endpoint: machine.endpoint?.record ?? null,
+    streams,
+    consoleSize: spec.tty && rows > 0 && columns > 0 ? { rows, columns } : null,
+    hostResolvConf: await readHostResolvConf(),
+    dns: context.dns,
+  });
+  const limit = AbortSignal.timeout(context.deadlines.startMs);
+  return inPhase(
+    'starting the container in its VM',
+    () => machine.agent.request('start', params, AbortSignal.any([signal, limit])),
+    machine.vm,
+  );
+}

@@ -1,0 +1,388 @@
+import { PassThrough, Readable, Writable } from 'node:stream';
+
+import { AgentError } from '../../hyperd/agent/agent-error.ts';
+import { HyperError } from '../../hyperd/base/error.ts';
+import type {
+  HypervisorDriver,
+  Vm,
+  VmConfig,
+  VmExit,
+  VmRecord,
+} from '../../hyperd/hypervisor/driver.ts';
+import type { AgentConnection, ConnectAgent } from '../../hyperd/pod/agent-connection.ts';
+import type {
+  AgentEvent,
+  MethodName,
+  Methods,
+  ProcessConfig,
+  ProcessExit,
+  ProcessRef,
+  StartParams,
+} from '../../hyperstart/protocol/message.ts';
+
+/** What a scripted program of a fake guest can do. */
+export interface ProgramIo {
+  readonly config: ProcessConfig;
+  write(text: string, stream?: 'stdout' | 'stderr'): Promise<void>;
+  /** Everything until end of file. */
+  readInput(): Promise<string>;
+  readonly killed: Promise<number>;
+}
+
+/** Resolves with the exit code; signals other than those it handles itself end it with 128 + number. */
+export type Program = (io: ProgramIo) => Promise<number>;
+
+interface GuestProcess {
+  readonly ref: ProcessRef;
+  readonly config: ProcessConfig;
+  readonly kill: (signal: number) => void;
+  exit: ProcessExit | null;
+}
+
+/** A guest in memory that runs scripted programs, by the first word of their command line. */
+export class FakeGuest {
+  readonly programs = new Map<string, Program>();
+  readonly requests: { readonly method: string; readonly params: unknown }[] = [];
+  /** Thrown by the next request of a method. */
+  readonly failures = new Map<string, Error>();
+  /** null: answers at once; else the hello never comes. */
+  isSilent = false;
+  lastStart: StartParams | null = null;
+  readonly exited: Promise<VmExit>;
+  readonly #settleExit: (exit: VmExit) => void;
+  readonly #processes = new Map<string, GuestProcess>();
+  readonly #outputs = new Map<number, GuestOutput>();
+  readonly #inputs = new Map<number, PassThrough>();
+  #onEvent: ((event: AgentEvent) => void) | null = null;
+  #hangUp: (() => void) | null = null;
+  #nextPid = 100;
+  #nextStream = 1;
+
+  constructor() {
+    const exit = Promise.withResolvers<VmExit>();
+    this.exited = exit.promise;
+    this.#settleExit = exit.resolve;
+  }
+
+  /** The machine goes, by itself or from outside. */
+  end(exit: VmExit): void {
+    this.#settleExit(exit);
+    this.#hangUp?.();
+  }
+
+  connect(onEvent: (event: AgentEvent) => void): AgentConnection {
+    const { promise: closed, resolve } = Promise.withResolvers<null>();
+    this.#hangUp = () => {
+      resolve(null);
+    };
+    this.#onEvent = onEvent;
+    return {
+      hello: {
+        type: 'hello',
+        protocolVersion: 1,
+        kernelRelease: '6.12.0-fake',
+        bootTimeline: {},
+        memoryTotalKiB: 1000,
+        memoryAvailableKiB: 900,
+        processes: [...this.#processes.values()].map(({ ref, config, exit }) => ({
+          ...ref,
+          streams: config.streams,
+          exit,
+        })),
+      },
+      closed,
+      request: (method, params, signal) => this.#request(method, params, signal),
+      allocateStreamId: () => this.#nextStream++,
+      openReadable: (id) => this.#output(id).open(),
+      openWritable: (id) => this.#writable(id),
+      close: () => {
+        this.#onEvent = null;
+        for (const output of this.#outputs.values()) output.hangUp();
+        resolve(null);
+      },
+    };
+  }
+
+  async #request<M extends MethodName>(
+    method: M,
+    params: Methods[M]['params'],
+    signal: AbortSignal,
+  ): Promise<Methods[M]['result']> {
+    signal.throwIfAborted();
+    this.requests.push({ method, params });
+    const failure = this.failures.get(method);
+    if (failure !== undefined) throw failure;
+    const result = await Promise.resolve(this.#handle(method, params));
+    return result as Methods[M]['result'];
+  }
+
+  #handle(method: MethodName, params: unknown): unknown {
+    switch (method) {
+      case 'start': {
+        const start = params as StartParams;
+        this.lastStart = start;
+        const ref = { containerId: start.container.id, execId: null };
+        const pid = this.#spawn(ref, start.container.process);
+        return { pid, timeline: { network: 1, mounts: 2, process: 3 } };
+      }
+      case 'exec': {
+        const { process, ...ref } = params as Methods['exec']['params'];
+        return { pid: this.#spawn(ref, process) };
+      }
+      case 'signal': {
+        const { signal, ...ref } = params as Methods['signal']['params'];
+        this.#processes.get(keyOf(ref))?.kill(signal);
+        return {};
+      }
+      case 'shutdown':
+        setImmediate(() => {
+          this.end({ reason: 'stopped' });
+        });
+        return {};
+      case 'resize':
+      case 'pause':
+      case 'resume':
+      case 'stats':
+      case 'processes':
+      case 'release':
+        return {};
+    }
+  }
+
+  #spawn(ref: ProcessRef, config: ProcessConfig): number {
+    const name = config.args[0] ?? '';
+    const program = this.programs.get(name);
+    if (program === undefined) {
+      throw new AgentError(
+        'COMMAND_NOT_FOUND',
+        `exec: ${JSON.stringify(name)}: executable file not found in $PATH`,
+      );
+    }
+    const { promise: killed, resolve: kill } = Promise.withResolvers<number>();
+    const process: GuestProcess = { ref, config, kill, exit: null };
+    this.#processes.set(keyOf(ref), process);
+    const { stdin, stdout, stderr } = config.streams;
+    const io: ProgramIo = {
+      config,
+      killed,
+      write: (text, stream = 'stdout') => {
+        const id = stream === 'stdout' ? stdout : stderr;
+        return id === null ? Promise.resolve() : this.#output(id).write(Buffer.from(text));
+      },
+      readInput: async () => {
+        const chunks: Buffer[] = [];
+        if (stdin !== null) {
+          for await (const chunk of this.#input(stdin)) chunks.push(chunk as Buffer);
+        }
+        return Buffer.concat(chunks).toString();
+      },
+    };
+    const ended = Promise.race([program(io), killed.then((signal) => 128 + signal)]);
+    void ended.then((exitCode) => {
+      this.#exit(process, exitCode);
+    });
+    return this.#nextPid++;
+  }
+
+  #exit(process: GuestProcess, exitCode: number): void {
+    const { stdout, stderr } = process.config.streams;
+    for (const id of [stdout, stderr]) if (id !== null) this.#output(id).end();
+    const signal = exitCode > 128 ? exitCode - 128 : null;
+    process.exit = { exitCode, signal, oomKilled: exitCode === 137 && this.isOom };
+    this.#onEvent?.({ type: 'event', event: 'exit', ...process.ref, exit: process.exit });
+  }
+
+  /** Blames the want of memory for SIGKILLs. */
+  isOom = false;
+
+  #output(id: number): GuestOutput {
+    const output = this.#outputs.get(id) ?? new GuestOutput();
+    this.#outputs.set(id, output);
+    return output;
+  }
+
+  #input(id: number): PassThrough {
+    const input = this.#inputs.get(id) ?? new PassThrough();
+    this.#inputs.set(id, input);
+    return input;
+  }
+
+  #writable(id: number): Writable {
+    const input = this.#input(id);
+    return new Writable({
+      write: (chunk: Buffer, _encoding, done) => {
+        input.write(chunk, done);
+      },
+      final: (done) => {
+        input.end();
+        done();
+      },
+    });
+  }
+}
+
+/** Output that waits in the guest until it is read; a write resolves when it is. */
+class GuestOutput {
+  #queue: { readonly bytes: Buffer; readonly taken: () => void }[] = [];
+  #isEnded = false;
+  #reader: Readable | null = null;
+  #wantsMore = false;
+
+  write(bytes: Buffer): Promise<void> {
+    return new Promise((taken) => {
+      this.#queue.push({ bytes, taken });
+      this.#feed();
+    });
+  }
+
+  end(): void {
+    this.#isEnded = true;
+    this.#feed();
+  }
+
+  open(): Readable {
+    this.#wantsMore = false;
+    this.#reader = new Readable({
+      highWaterMark: 1,
+      read: () => {
+        this.#wantsMore = true;
+        this.#feed();
+      },
+    });
+    return this.#reader;
+  }
+
+  hangUp(): void {
+    this.#reader?.destroy();
+    this.#reader = null;
+  }
+
+  #feed(): void {
+    if (this.#reader === null || !this.#wantsMore) return;
+    const next = this.#queue.shift();
+    if (next !== undefined) {
+      this.#wantsMore = false;
+      this.#reader.push(next.bytes);
+      next.taken();
+    } else if (this.#isEnded) {
+      this.#wantsMore = false;
+      this.#reader.push(null);
+    }
+  }
+}
+
+class GuestChannel extends PassThrough {
+  readonly guest: FakeGuest;
+
+  constructor(guest: FakeGuest) {
+    super();
+    this.guest = guest;
+  }
+}
+
+/** Opens the agent of a fake guest. */
+export const connectFakeAgent: ConnectAgent = async (channel, { onEvent, signal }) => {
+  if (!(channel instanceof GuestChannel)) throw new Error('not the channel of a fake guest');
+  const { guest } = channel;
+  if (guest.isSilent) {
+    await new Promise((_resolve, reject) => {
+      signal.addEventListener('abort', () => {
+        reject(signal.reason as Error);
+      });
+    });
+  }
+  return guest.connect(onEvent);
+};
+
+/** Launches fake guests; they outlive what "daemon" uses them, as VMs do. */
+export class FakeGuestDriver implements HypervisorDriver {
+  readonly name = 'fake';
+  readonly version = '1';
+  readonly features = {
+    channels: ['control'],
+    hotplug: [],
+    pause: true,
+    hardwareAccelerated: true,
+  } as const;
+  readonly launched: VmConfig[] = [];
+  readonly alive = new Map<string, FakeGuest>();
+  launchFailure: Error | null = null;
+  prepare: (guest: FakeGuest) => void = () => undefined;
+
+  launch(config: VmConfig): Promise<Vm> {
+    this.launched.push(config);
+    if (this.launchFailure !== null) return Promise.reject(this.launchFailure);
+    const guest = new FakeGuest();
+    this.prepare(guest);
+    this.alive.set(config.id, guest);
+    void guest.exited.then(() => this.alive.delete(config.id));
+    return Promise.resolve(new FakeVm(guest, config));
+  }
+
+  adopt(record: VmRecord): Promise<Vm> {
+    const guest = this.alive.get(record.id);
+    if (guest === undefined) {
+      return Promise.reject(new HyperError('NOT_FOUND', `VM ${record.id} is gone`));
+    }
+    return Promise.resolve(new FakeVm(guest, record));
+  }
+
+  /** The only guest that is alive. */
+  get guest(): FakeGuest {
+    const [guest] = this.alive.values();
+    if (guest === undefined) throw new Error('no guest is alive');
+    return guest;
+  }
+}
+
+class FakeVm implements Vm {
+  readonly id: string;
+  readonly record: VmRecord;
+  readonly exited: Promise<VmExit>;
+  readonly timeline = { spawn: 1 };
+  readonly #guest: FakeGuest;
+
+  constructor(guest: FakeGuest, { id, runDirectory }: { id: string; runDirectory: string }) {
+    this.#guest = guest;
+    this.id = id;
+    this.exited = guest.exited;
+    this.record = { hypervisor: 'fake', id, runDirectory, pid: 4242, startTicks: 1 };
+  }
+
+  connect(): Promise<GuestChannel> {
+    return Promise.resolve(new GuestChannel(this.#guest));
+  }
+
+  consoleTail(): string {
+    return 'Linux version 6.12.0-fake\nhyperstart: hello\n';
+  }
+
+  plug(): Promise<never> {
+    return Promise.reject(new HyperError('UNSUPPORTED', 'no hotplug'));
+  }
+
+  unplug(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  pause(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  resume(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  stop(): Promise<VmExit> {
+    this.#guest.end({ reason: 'stopped' });
+    return this.exited;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+}
+
+function keyOf({ containerId, execId }: ProcessRef): string {
+  return `${containerId}/${execId ?? ''}`;
+}
