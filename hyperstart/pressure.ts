@@ -5,8 +5,8 @@ import type { Sys } from './sys/sys.ts';
 
 const pressureFile = '/proc/pressure/memory';
 
-/** Some task stalled for 150 ms within a second; the kernel tells it once a second at most. */
-const trigger = 'some 150000 1000000';
+/** Some task stalled for 150 ms within a second. The kernel overwrites the last byte, hence the newline. */
+const trigger = 'some 150000 1000000\n';
 
 /** Tells hyperd when the VM runs short of memory. A kernel without PSI never does. */
 export function watchMemoryPressure(sys: Sys, publish: (event: AgentEvent) => void): void {
