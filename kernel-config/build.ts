@@ -156,7 +156,8 @@ async function hashInputs(requests: readonly SymbolRequest[]): Promise<string> {
   const hash = createHash('sha256');
   hash.update(formatRequests(requests));
   hash.update(JSON.stringify([versions.sourcePackage, reproducible, compiler.stdout]));
-  for (const file of ['build.ts', 'pack-elf.ts']) hash.update(await readFile(path.join(here, file)));
+  for (const file of ['build.ts', 'pack-elf.ts'])
+    hash.update(await readFile(path.join(here, file)));
   return hash.digest('hex').slice(0, 16);
 }
 

@@ -1,6 +1,6 @@
 /**
- * Rewrites a 64-bit little-endian ELF executable without the zeros that a linker leaves for page
- * alignment: a boot loader zero-fills memory, so long runs of them need not be in the file. Section
+ * Rewrites a 64-bit little-endian ELF executable without the padding that a linker leaves for page
+ * alignment: a boot loader zero-fills memory, so long runs of it need not be in the file. Section
  * headers go; program headers (with the PVH entry note) stay. Kernel images shrink by a third.
  */
 export function packElf(input: Uint8Array): Uint8Array {
@@ -8,7 +8,7 @@ export function packElf(input: Uint8Array): Uint8Array {
   if (elf.readUInt32BE(0) !== elfMagic || elf[4] !== elfClass64 || elf[5] !== littleEndian) {
     throw new Error('not a 64-bit little-endian ELF file');
   }
-  const segments = readSegments(elf).flatMap((segment) => splitAtZeros(elf, segment));
+  const segments = readSegments(elf).flatMap((segment) => splitAtPadding(elf, segment));
   const header = Buffer.from(elf.subarray(0, headerBytes));
   header.writeBigUInt64LE(BigInt(headerBytes), 32);
   header.writeBigUInt64LE(0n, 40);
@@ -34,7 +34,8 @@ const headerBytes = 64;
 const segmentBytes = 56;
 const loadable = 1;
 const noteAlignment = 4n;
-/** Shorter runs of zeros are not worth a program header. */
+const paddingBytes = [0x00, 0xcc];
+/** Shorter runs are not worth a program header. */
 const minHoleBytes = 64 * 1024;
 
 /** A program header (ELF-64 object file format, "Program header table"). */
@@ -78,18 +79,19 @@ function writeSegment(segment: Segment): Buffer {
   return entry;
 }
 
-/** Pieces of a loadable segment around its long runs of zeros, which the last piece's memory size covers. */
-function splitAtZeros(elf: Buffer, segment: Segment): readonly Segment[] {
+/**
+ * Pieces of a loadable segment around its long runs of padding; memory sizes cover the gaps. Between code
+ * sections the linker pads with breakpoints (0xcc), which nothing ever reaches; zeros do as well there.
+ */
+function splitAtPadding(elf: Buffer, segment: Segment): readonly Segment[] {
   if (segment.type !== loadable) return [segment];
   const bytes = elf.subarray(segment.offset, segment.offset + segment.fileSize);
-  const pieces: { start: number; end: number }[] = [];
-  for (let position = 0; position < bytes.length; ) {
-    const start = skipZeros(bytes, position);
-    if (start >= bytes.length) break;
-    const end = findHole(bytes, start);
-    pieces.push({ start, end });
-    position = end;
-  }
+  const holes = findHoles(bytes);
+  const starts = [0, ...holes.map(({ end }) => end)];
+  const ends = [...holes.map(({ start }) => start), bytes.length];
+  const pieces = starts
+    .map((start, index) => ({ start, end: ends[index] ?? bytes.length }))
+    .filter(({ start, end }) => end > start);
   return pieces.map(({ start, end }, index) => ({
     ...segment,
     offset: segment.offset + start,
@@ -100,18 +102,17 @@ function splitAtZeros(elf: Buffer, segment: Segment): readonly Segment[] {
   }));
 }
 
-function skipZeros(bytes: Buffer, from: number): number {
-  let position = from;
-  while (position < bytes.length && bytes[position] === 0) position += 1;
-  return position;
-}
-
-/** Where the next run of at least minHoleBytes zeros starts, or the end. */
-function findHole(bytes: Buffer, from: number): number {
-  const zeros = Buffer.alloc(minHoleBytes);
-  const hole = bytes.indexOf(zeros, from);
-  if (hole >= 0) return hole;
-  let end = bytes.length;
-  while (end > from && bytes[end - 1] === 0) end -= 1;
-  return end;
+/** Runs of at least minHoleBytes of one padding byte, in order. */
+function findHoles(bytes: Buffer): readonly { readonly start: number; readonly end: number }[] {
+  const holes: { start: number; end: number }[] = [];
+  const needles = paddingBytes.map((byte) => Buffer.alloc(minHoleBytes, byte));
+  for (let position = 0; ;) {
+    const found = needles.map((needle) => bytes.indexOf(needle, position)).filter((at) => at >= 0);
+    if (found.length === 0) return holes;
+    const start = Math.min(...found);
+    let end = start + minHoleBytes;
+    while (end < bytes.length && bytes[end] === bytes[start]) end += 1;
+    holes.push({ start, end });
+    position = end;
+  }
 }
