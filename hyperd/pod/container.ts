@@ -1,3 +1,4 @@
+import { HyperError } from '../base/error.ts';
 import type { ContainerLog } from '../log/container-log.ts';
 import { nowUnixNanos } from './clock.ts';
 import type { ContainerRecord, StateRecord } from './container-record.ts';
@@ -28,6 +29,8 @@ export class Container {
   readonly waits = new ExitWaits();
   /** Open while the container runs. */
   log: ContainerLog | null = null;
+  /** Starts that are under way, or wait for their turn. */
+  readonly starts = new Set<AbortController>();
   /** Set while a restart by policy is due; aborting it cancels the restart. */
   restart: AbortController | null = null;
   /** Settles when what follows the end of the last run is done: removal, or nothing. */
@@ -74,6 +77,13 @@ export class Container {
 
   get autoRemove(): boolean {
     return this.#record.hostConfig.AutoRemove ?? false;
+  }
+
+  /** Cuts every start that has not come to its end. */
+  abortStarts(): void {
+    for (const start of this.starts) {
+      start.abort(new HyperError('CONFLICT', 'the start was cancelled'));
+    }
   }
 
   /** Enters a state and records it. */

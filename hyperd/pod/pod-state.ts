@@ -2,8 +2,7 @@ import type { PodMachine } from './pod-machine.ts';
 
 /** A pod's VM through its life; the machine exists only where there is one. */
 export type PodState =
-  | { readonly status: 'idle' }
-  | { readonly status: 'booting'; readonly abort: AbortController }
+  | { readonly status: 'idle' | 'booting' }
   | { readonly status: 'running'; readonly machine: PodMachine }
   | { readonly status: 'stopping'; readonly done: Promise<void> };
 

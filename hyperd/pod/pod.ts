@@ -1,5 +1,4 @@
 import { Mutex } from '../base/mutex.ts';
-import { HyperError } from '../base/error.ts';
 import type { PodMachine } from './pod-machine.ts';
 import { assertPodMove, type PodState } from './pod-state.ts';
 
@@ -18,15 +17,11 @@ export class Pod {
   }
 
   /** Boots the VM, after the end of the former one. On failure the pod is idle again. */
-  async boot(
-    launch: (signal: AbortSignal) => Promise<PodMachine>,
-    signal: AbortSignal,
-  ): Promise<PodMachine> {
+  async boot(launch: () => Promise<PodMachine>): Promise<PodMachine> {
     await this.settled();
-    const abort = new AbortController();
-    this.#move({ status: 'booting', abort });
+    this.#move({ status: 'booting' });
     try {
-      const machine = await launch(AbortSignal.any([signal, abort.signal]));
+      const machine = await launch();
       this.#move({ status: 'running', machine });
       return machine;
     } catch (thrown) {
@@ -38,13 +33,6 @@ export class Pod {
   /** Takes over a VM that outlived the daemon. */
   adopt(machine: PodMachine): void {
     this.#move({ status: 'running', machine });
-  }
-
-  /** Cuts a boot that is going on. */
-  abortBoot(): void {
-    if (this.#state.status === 'booting') {
-      this.#state.abort.abort(new HyperError('CONFLICT', 'the start was cancelled'));
-    }
   }
 
   /** Ends the VM and frees all that came with it. Idempotent; never rejects. */

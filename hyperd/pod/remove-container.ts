@@ -17,7 +17,7 @@ export async function removeContainer(
     throw new HyperError('CONFLICT', message);
   }
   if (force) {
-    container.pod.abortBoot();
+    container.abortStarts();
     // Not to wait behind a stop that gives the container its time.
     await killRun(context, container);
   }

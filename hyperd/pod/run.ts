@@ -14,7 +14,7 @@ export class Run {
   readonly ended: Promise<RunEnd>;
   /** Settles when the end is told: the container is not running any more. */
   readonly settled: Promise<void>;
-  readonly #settle = Promise.withResolvers<void>();
+  readonly #settle = Promise.withResolvers<undefined>();
   /** Set before we end the VM ourselves: what to tell instead of a loss. */
   forcedExitCode: number | null = null;
 
@@ -29,6 +29,6 @@ export class Run {
   }
 
   settle(): void {
-    this.#settle.resolve();
+    this.#settle.resolve(undefined);
   }
 }

@@ -14,24 +14,34 @@ import { type ContainerSpec, toContainerSpec } from './spec/container-spec.ts';
 import { toStartFailure } from './start-failure.ts';
 
 /** Starts a container, holding its pod's mutex. False when it runs already. */
-export function startContainer(
+export async function startContainer(
   context: PodContext,
   container: Container,
   signal: AbortSignal,
 ): Promise<boolean> {
-  return container.pod.mutex.run(async () => {
-    const { status } = container.state;
-    if (status === 'running') return false;
-    if (status === 'paused') {
-      throw new HyperError('CONFLICT', 'cannot start a paused container, try unpause instead');
-    }
-    if (status === 'removing' || status === 'dead') {
-      throw new HyperError('CONFLICT', 'container is marked for removal and cannot be started');
-    }
-    container.restart?.abort();
-    await startLocked(context, container, { signal, restartCount: 0 });
-    return true;
-  });
+  const abort = new AbortController();
+  container.starts.add(abort);
+  try {
+    return await container.pod.mutex.run(async () => {
+      if (container.state.status === 'running') return false;
+      assertStartable(container);
+      container.restart?.abort();
+      const cut = AbortSignal.any([signal, abort.signal]);
+      await startLocked(context, container, { signal: cut, restartCount: 0 });
+      return true;
+    });
+  } finally {
+    container.starts.delete(abort);
+  }
+}
+
+function assertStartable({ state }: Container): void {
+  if (state.status === 'paused') {
+    throw new HyperError('CONFLICT', 'cannot start a paused container, try unpause instead');
+  }
+  if (state.status === 'removing' || state.status === 'dead') {
+    throw new HyperError('CONFLICT', 'container is marked for removal and cannot be started');
+  }
 }
 
 /** Starts a container once more by its policy; the caller holds the pod's mutex. */
@@ -57,12 +67,13 @@ export async function startLocked(
   const { record, pod } = container;
   const cut = AbortSignal.any([signal, context.closing]);
   try {
+    cut.throwIfAborted();
     const spec = toContainerSpec(record.effectiveConfig, record.hostConfig, context.capacity);
     const request = {
       ...{ podId: pod.id, containerId: container.id, containerName: container.name, spec },
       layers: record.layers,
     };
-    const machine = await pod.boot((bootSignal) => bootPod(context, request, bootSignal), cut);
+    const machine = await pod.boot(() => bootPod(context, request, cut));
     try {
       const run = await startProcess(context, container, { machine, spec, signal: cut });
       const changes = { stoppedByHand: false, restartCount };

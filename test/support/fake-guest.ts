@@ -67,6 +67,7 @@ export class FakeGuest {
   /** The machine goes, by itself or from outside. */
   end(exit: VmExit): void {
     this.#settleExit(exit);
+    for (const output of this.#outputs.values()) output.hangUp();
     this.#hangUp?.();
   }
 
@@ -228,8 +229,10 @@ class GuestOutput {
   #reader: Readable | null = null;
   #wantsMore = false;
 
+  /** After the end nothing is taken any more: its process is gone. */
   write(bytes: Buffer): Promise<void> {
     return new Promise((taken) => {
+      if (this.#isEnded) return;
       this.#queue.push({ bytes, taken });
       this.#feed();
     });

@@ -24,8 +24,8 @@ export class AttachSession implements StdioSession {
   readonly closed: Promise<void>;
   stdin: Writable | null = null;
   readonly #options: AttachSessionOptions;
-  readonly #detach = Promise.withResolvers<void>();
-  readonly #close = Promise.withResolvers<void>();
+  readonly #detach = Promise.withResolvers<undefined>();
+  readonly #close = Promise.withResolvers<undefined>();
   #prelude: Promise<void> | null = null;
   #waiting: (() => void)[] = [];
   #isRelaxed = false;
@@ -89,7 +89,7 @@ export class AttachSession implements StdioSession {
 
   /** Lets go because the client typed its detach keys. */
   detach(): void {
-    this.#detach.resolve();
+    this.#detach.resolve(undefined);
     this.close();
   }
 
@@ -99,7 +99,7 @@ export class AttachSession implements StdioSession {
     this.#isClosed = true;
     this.#releaseWaiting();
     if (!this.output.destroyed) this.output.push(null);
-    this.#close.resolve();
+    this.#close.resolve(undefined);
     this.#options.onClose(this);
   }
 
