@@ -57,9 +57,9 @@ export class ContainerNamespaces {
   }
 
   /** Lets /dev/console be the container's terminal. */
-  bindConsole(slave: number): void {
+  bindConsole(master: number): void {
     const number = new ArrayBuffer(4);
-    this.#kernel.call('number of the terminal', 'ioctl', slave, TIOCGPTN, number);
+    this.#kernel.call('number of the terminal', 'ioctl', master, TIOCGPTN, number);
     const name = `/dev/pts/${String(new DataView(number).getUint32(0, true))}`;
     this.#within(name, 'none', (source) => {
       this.#within('/dev/console', 'file', (target) => {

@@ -86,8 +86,8 @@ export class ChildSide {
       container.mountAll();
     });
     const open = (path: string): number => container.openDevice(path);
-    const slave = this.#openTerminal(open, (slaveFd) => {
-      container.bindConsole(slaveFd);
+    const slave = this.#openTerminal(open, (master) => {
+      container.bindConsole(master);
     });
     this.#do('sysctl', () => {
       container.applySysctls();
@@ -148,7 +148,7 @@ export class ChildSide {
   }
 
   /** Opens a pseudo terminal of the container's devpts, hands its master to the parent; returns the slave. */
-  #openTerminal(open: (path: string) => number, onSlave: (slave: number) => void): number | null {
+  #openTerminal(open: (path: string) => number, onMaster: (master: number) => void): number | null {
     const { terminal } = this.#options;
     if (terminal === null) return null;
     return this.#do('terminal', () => {
@@ -159,7 +159,7 @@ export class ChildSide {
       const slave = this.#kernel.call('open the terminal', 'ioctl', master, TIOCGPTPEER, flags);
       windowSize(this.#kernel, master, terminal.rows, terminal.columns);
       this.#kernel.call('chown the terminal', 'fchown', slave, this.#options.uid, -1);
-      onSlave(slave);
+      onMaster(master);
       this.#report({ terminal: master });
       this.#kernel.call('await the parent', 'read', this.#descriptors.go, new ArrayBuffer(1), 1);
       return slave;

@@ -1,0 +1,221 @@
+import { once } from 'node:events';
+import { createReadStream } from 'node:fs';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { homedir, tmpdir } from 'node:os';
+import path from 'node:path';
+import type { ChildProcess } from 'node:child_process';
+
+import { ApiClient } from '../../hyper-cli/api-client.ts';
+import { run, spawnProcess } from '../../hyperd/base/subprocess.ts';
+
+const root = path.join(import.meta.dirname, '../..');
+const cache = process.env['HYPER_CACHE'] ?? path.join(homedir(), '.cache/hyper');
+const startDeadlineMs = 60_000;
+
+/** Result of a program that may fail. */
+export interface CommandResult {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/**
+ * A real hyperd in a network namespace and folders of its own. Dispose: ends it and every VM that it
+ * started, and fails when something is left behind.
+ */
+export class TestDaemon implements AsyncDisposable {
+  readonly directory: string;
+  readonly socket: string;
+  readonly namespace: string;
+  #hyperd: ChildProcess | null = null;
+  #log = '';
+
+  private constructor(directory: string, namespace: string) {
+    this.directory = directory;
+    this.namespace = namespace;
+    this.socket = path.join(directory, 'hyper.sock');
+  }
+
+  static async start(images: readonly string[]): Promise<TestDaemon> {
+    const directory = await mkdtemp(path.join(tmpdir(), 'hyt-'));
+    const namespace = path.basename(directory);
+    await run('ip', ['netns', 'add', namespace]);
+    await run('ip', ['-n', namespace, 'link', 'set', 'lo', 'up']);
+    const daemon = new TestDaemon(directory, namespace);
+    await daemon.startHyperd();
+    for (const image of images) await daemon.load(image);
+    return daemon;
+  }
+
+  get api(): ApiClient {
+    return new ApiClient(`unix://${this.socket}`);
+  }
+
+  /** What hyperd has logged so far. */
+  get log(): string {
+    return this.#log;
+  }
+
+  async startHyperd(): Promise<void> {
+    const { HYPER_TEST_KERNEL, HYPER_TEST_INITRD, HYPER_TEST_MKFS_EROFS } = process.env;
+    const flags = [
+      ...['--kernel', HYPER_TEST_KERNEL ?? (await newest('kernel', 'vmlinux'))],
+      ...['--initrd', HYPER_TEST_INITRD ?? (await newest('hyperstart', 'initrd'))],
+      ...['--mkfs-erofs', HYPER_TEST_MKFS_EROFS ?? path.join(cache, 'erofs-utils/bin/mkfs.erofs')],
+      ...['--data-root', path.join(this.directory, 'data')],
+      ...['--exec-root', path.join(this.directory, 'run')],
+      ...['--host', `unix://${this.socket}`],
+    ];
+    const hyperd = spawnProcess(
+      'nsenter',
+      [
+        `--net=/run/netns/${this.namespace}`,
+        process.execPath,
+        path.join(root, 'hyperd/main.ts'),
+        ...flags,
+      ],
+      { stdio: ['ignore', 'ignore', 'pipe'] },
+    );
+    this.#hyperd = hyperd;
+    hyperd.stderr?.on('data', (chunk: Buffer) => {
+      this.#log += chunk.toString();
+    });
+    const deadline = Date.now() + startDeadlineMs;
+    while (!(await this.#answers())) {
+      if (hyperd.exitCode !== null || Date.now() > deadline) {
+        throw new Error(`hyperd does not start: ${this.#log}`);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+
+  /** Ends hyperd alone; its VMs go on. */
+  async stopHyperd(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+    const hyperd = this.#hyperd;
+    if (hyperd === null || hyperd.exitCode !== null || hyperd.signalCode !== null) return;
+    const ended = once(hyperd, 'exit');
+    hyperd.kill(signal);
+    await ended;
+  }
+
+  /** Loads a demo image from the cache. */
+  async load(image: string): Promise<void> {
+    const files = await readdir(path.join(cache, 'images'));
+    const file = files.find((name) => name.startsWith(`${image}-`) && name.endsWith('.tar'));
+    if (file === undefined)
+      throw new Error(`demo image ${image} is not built: node images/build.ts`);
+    const upload = createReadStream(path.join(cache, 'images', file));
+    const messages = this.api.lines<{ error?: string }>('POST', '/images/load', { upload });
+    for await (const { error } of messages) if (error !== undefined) throw new Error(error);
+  }
+
+  /** Runs the docker CLI against this daemon, inside its network namespace. */
+  docker(args: readonly string[], input = ''): Promise<CommandResult> {
+    return this.command('docker', args, input);
+  }
+
+  /** Runs any program inside the daemon's network namespace. */
+  async command(command: string, args: readonly string[], input = ''): Promise<CommandResult> {
+    const child = spawnProcess(
+      'nsenter',
+      [`--net=/run/netns/${this.namespace}`, command, ...args],
+      {
+        stdio: ['pipe', 'pipe', 'pipe'],
+        env: {
+          ...process.env,
+          DOCKER_HOST: `unix://${this.socket}`,
+          HYPER_HOST: `unix://${this.socket}`,
+        },
+      },
+    );
+    let stdout = '';
+    let stderr = '';
+    child.stdout?.on('data', (chunk: Buffer) => {
+      stdout += chunk.toString();
+    });
+    child.stderr?.on('data', (chunk: Buffer) => {
+      stderr += chunk.toString();
+    });
+    child.stdin?.on('error', () => undefined);
+    child.stdin?.end(input);
+    const [code] = (await once(child, 'close')) as [number | null];
+    return { code, stdout, stderr };
+  }
+
+  /** Host processes whose command line names this daemon's folder: its VMs. */
+  async vmPids(): Promise<readonly number[]> {
+    const pids: number[] = [];
+    for (const entry of await readdir('/proc')) {
+      if (!/^\d+$/.test(entry)) continue;
+      try {
+        const command = await readFile(`/proc/${entry}/cmdline`, 'utf8');
+        if (command.startsWith('qemu-system') && command.includes(this.directory))
+          pids.push(Number(entry));
+      } catch {
+        // It ended while we looked.
+      }
+    }
+    return pids;
+  }
+
+  /** What is left in the host of pods: VMs, TAP devices, run directories. */
+  async leftovers(): Promise<readonly string[]> {
+    const links = await run('ip', ['-n', this.namespace, '-brief', 'link']);
+    const taps = links.stdout
+      .split('\n')
+      .filter((line) => line.startsWith('hyp') && !line.startsWith('hyper0'));
+    const runs = await readdir(path.join(this.directory, 'run'), { recursive: true }).catch(
+      () => [],
+    );
+    const sockets = runs.filter((file) => file.endsWith('.sock') && file !== 'hyper.sock');
+    const vms = await this.vmPids();
+    return [...vms.map((pid) => `VM process ${String(pid)}`), ...taps, ...sockets];
+  }
+
+  async removeAll(): Promise<void> {
+    const list = await this.api.json<readonly { Id: string }[]>('GET', '/containers/json', {
+      query: { all: true },
+    });
+    for (const { Id } of list)
+      await this.api.open('DELETE', `/containers/${Id}`, { query: { force: true, v: true } });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    let left: readonly string[] = [];
+    try {
+      if (await this.#answers()) await this.removeAll();
+      left = await this.leftovers();
+    } finally {
+      await this.stopHyperd('SIGTERM');
+      for (const pid of await this.vmPids()) process.kill(pid, 'SIGKILL');
+      await run('ip', ['netns', 'delete', this.namespace]);
+      await rm(this.directory, { recursive: true, force: true });
+    }
+    if (left.length > 0) throw new Error(`left behind: ${left.join(', ')}\n${this.#log}`);
+  }
+
+  async #answers(): Promise<boolean> {
+    try {
+      (await this.api.open('GET', '/_ping')).resume();
+      return true;
+    } catch {
+      return false;
+    }
+  }
+}
+
+/** The newest build of an artifact in the cache. */
+async function newest(kind: string, file: string): Promise<string> {
+  const { stdout } = await run('find', [
+    path.join(cache, kind),
+    '-name',
+    file,
+    '-printf',
+    '%T@ %p\n',
+  ]);
+  const lines = stdout
+    .trim()
+    .split('\n')
+    .sort((a, b) => Number(b.split(' ')[0]) - Number(a.split(' ')[0]));
+  return lines[0]?.split(' ')[1] ?? '';
+}
