@@ -108,7 +108,7 @@ export class ContainerCgroup {
     return this.readTable('memory.events').get('oom_kill') ?? 0;
   }
 
-  get isFrozen(): boolean {
+  isFrozen(): boolean {
     return this.readTable('cgroup.events').get('frozen') === 1;
   }
 

@@ -74,7 +74,7 @@ export class ContainerTable {
     const { sys, processes } = this.#context;
     const container = this.requireRunning(containerId);
     const ref = { containerId, execId };
-    if (container.cgroup.isFrozen) {
+    if (container.cgroup.isFrozen()) {
       throw new RequestError('INVALID_STATE', `container ${containerId} is paused`);
     }
     if (processes.find(ref) !== undefined) {
@@ -116,21 +116,21 @@ export class ContainerTable {
   async pause(containerId: string): Promise<void> {
     const { sys } = this.#context;
     const { cgroup } = this.requireRunning(containerId);
-    if (cgroup.isFrozen) {
+    if (cgroup.isFrozen()) {
       throw new RequestError('INVALID_STATE', `container ${containerId} is paused already`);
     }
     cgroup.setFrozen(true);
-    if (cgroup.isFrozen) return;
+    if (cgroup.isFrozen()) return;
     const isFrozen = await new Promise<boolean>((resolve) => {
       const settle = (): void => {
         stop();
-        resolve(cgroup.isFrozen);
+        resolve(cgroup.isFrozen());
       };
       const stop = sys.onPriorityEvent(
         `${cgroup.path}/cgroup.events`,
         null,
         guard(sys, 'a cgroup event', () => {
-          if (cgroup.isFrozen) settle();
+          if (cgroup.isFrozen()) settle();
         }),
       );
       sys.setTimer(freezeTimeoutMs, guard(sys, 'a freeze timeout', settle));
@@ -143,7 +143,7 @@ export class ContainerTable {
 
   resume(containerId: string): void {
     const { cgroup } = this.requireRunning(containerId);
-    if (!cgroup.isFrozen) {
+    if (!cgroup.isFrozen()) {
       throw new RequestError('INVALID_STATE', `container ${containerId} is not paused`);
     }
     cgroup.setFrozen(false);

@@ -37,13 +37,9 @@ async function ensureDaemon(): Promise<void> {
     detached: true,
     stdio: ['ignore', log.fd, log.fd],
   });
-  let hasEnded = false;
-  hyperd.once('exit', () => {
-    hasEnded = true;
-  });
   const deadline = Date.now() + startDeadlineMs;
   while (!(await answers())) {
-    if (hasEnded || Date.now() > deadline) {
+    if (hyperd.exitCode !== null || Date.now() > deadline) {
       const tail = (await readFile(logFile, 'utf8')).split('\n').slice(-10).join('\n');
       throw new Error(`hyperd does not answer at ${host}; the end of ${logFile}:\n${tail}`);
     }
@@ -55,7 +51,7 @@ async function ensureDaemon(): Promise<void> {
 
 async function answers(): Promise<boolean> {
   try {
-    await (await api.open('GET', '/_ping')).resume();
+    (await api.open('GET', '/_ping')).resume();
     return true;
   } catch {
     return false;
@@ -85,7 +81,7 @@ async function demonstrate(): Promise<void> {
     const vms = await api.json<readonly Vm[]>('GET', '/hyper/vms');
     const vm = vms.find((candidate) => candidate.ContainerId === Id);
     const memory = vm === undefined ? null : await hostMemoryMiB(vm.Pid);
-    await (await api.open('POST', `/containers/${Id}/wait`)).resume();
+    await api.json('POST', `/containers/${Id}/wait`);
     const logs = await api.open('GET', `/containers/${Id}/logs`, { query: { stdout: 1 } });
     const output = Buffer.concat((await logs.toArray()) as Buffer[])
       .subarray(8)

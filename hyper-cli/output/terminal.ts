@@ -4,7 +4,7 @@ const headerBytes = 8;
 
 /** Copies a hijacked connection's output to our stdout and stderr; resolves at its end. */
 export async function copyOutput(socket: Socket, isTty: boolean): Promise<void> {
-  let pending = Buffer.alloc(0);
+  let pending: Buffer = Buffer.alloc(0);
   for await (const chunk of socket) {
     if (isTty) {
       await write(process.stdout, chunk as Buffer);

@@ -6,6 +6,8 @@ import {
 
 import { HyperError } from './error.ts';
 
+export type { ChildProcess };
+
 export interface RunOptions {
   readonly cwd?: string;
   readonly env?: NodeJS.ProcessEnv;

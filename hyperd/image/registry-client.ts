@@ -192,13 +192,13 @@ export class RegistryClient implements AsyncDisposable {
     const origin = new URL(url).origin;
     let target = new URL(url);
     for (let redirects = 0; redirects <= maxRedirects; redirects++) {
-      const isOwn = target.origin === origin && this.#authorization !== null;
+      const authorization = target.origin === origin ? this.#authorization : null;
       let response: Answer;
       try {
         response = await request(target, {
           dispatcher: this.#dispatcher,
           signal: this.#signal,
-          headers: { ...headers, ...(isOwn ? { authorization: this.#authorization } : {}) },
+          headers: { ...headers, ...(authorization === null ? {} : { authorization }) },
         });
       } catch (cause) {
         this.#signal.throwIfAborted();

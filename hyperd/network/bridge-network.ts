@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 
 import { HyperError } from '../base/error.ts';
@@ -102,7 +103,14 @@ class BridgeNetwork implements NetworkManager {
     undo.defer(() => {
       this.#pool.release(address);
     });
-    const ports = await this.#reservePorts(config.ports, formatIpv4(address), undo);
+    const podAddress = formatIpv4(address);
+    const ports = [...(await this.#reservePorts(config.ports, podAddress, undo))];
+    if (hasIpv6()) {
+      // Published everywhere means on IPv6 too, at the same port.
+      const everywhere = ports.filter((port) => port.hostAddress === '' && port.protocol === 'tcp');
+      const onIpv6 = everywhere.map((port) => ({ ...port, hostAddress: '::' }));
+      ports.push(...(await this.#reservePorts(onIpv6, podAddress, undo)));
+    }
     const { gateway, mtu, bridgeName } = this.info;
     const record: EndpointRecord = {
       podId: config.podId,
@@ -188,6 +196,15 @@ class BridgeEndpoint implements Endpoint {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.#resources.disposeAsync();
+  }
+}
+
+/** False on hosts (and in network namespaces) without any IPv6 address. */
+function hasIpv6(): boolean {
+  try {
+    return readFileSync('/proc/net/if_inet6', 'utf8') !== '';
+  } catch {
+    return false;
   }
 }
 

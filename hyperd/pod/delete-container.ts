@@ -26,7 +26,7 @@ export async function deleteContainer(context: PodContext, container: Container)
   context.store.removeContainer(container.id);
   context.table.remove(container.id);
   container.publish('destroy');
-  const error = exit.error === '' ? null : exit.error;
-  container.waits.onRemoved({ exitCode: exit.exitCode, error });
+  // Who waits for the removal is told of a failed start by the start itself, as with Docker.
+  container.waits.onRemoved({ exitCode: exit.exitCode, error: null });
   container.stdio.end();
 }

@@ -54,6 +54,11 @@ function agentErrorIn(thrown: unknown): AgentError | null {
 }
 
 function toHyperError(thrown: unknown): HyperError {
+  const answer = agentErrorIn(thrown);
+  // A request that cannot be fulfilled is no failure of the machine: phase and console are noise.
+  if (answer?.agentCode === 'INVALID_ARGUMENT' || answer?.agentCode === 'UNSUPPORTED') {
+    return answer;
+  }
   return isHyperError(thrown)
     ? thrown
     : new HyperError('INTERNAL', messageOf(thrown), { cause: thrown });

@@ -123,15 +123,13 @@ export class ContainerNamespaces {
   }
 
   #makeReadOnly(path: string): void {
-    let isBound = false;
     this.#ifThere(path, (target) => {
       const flags = MS_BIND | MS_REC;
       this.#kernel.call(`bind ${path}`, 'mount', target.path, target.path, null, flags, null);
-      isBound = true;
-    });
-    if (!isBound) return;
-    this.#within(path, 'none', (target) => {
-      this.#remount(target.path, remountable);
+      // Opened anew: the path now leads to the bind mount.
+      this.#within(path, 'none', (bound) => {
+        this.#remount(bound.path, remountable);
+      });
     });
   }
 

@@ -65,7 +65,7 @@ export class Netlink implements NetworkSys {
   }
 
   rename(index: number, name: string): void {
-    const bytes = [...name].map((character) => character.charCodeAt(0) & 0x7f);
+    const bytes = Array.from(name, (character) => character.charCodeAt(0) & 0x7f);
     this.#changeLink(`rename interface ${String(index)} to ${name}`, linkHeader(index, 0), [
       [IFLA_IFNAME, [...bytes, 0]],
     ]);

@@ -181,10 +181,10 @@ export class TestDaemon implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    let left: readonly string[] = [];
+    const left: string[] = [];
     try {
       if (await this.#answers()) await this.removeAll();
-      left = await this.leftovers();
+      left.push(...(await this.leftovers()));
     } finally {
       await this.stopHyperd('SIGTERM');
       for (const pid of await this.vmPids()) process.kill(pid, 'SIGKILL');

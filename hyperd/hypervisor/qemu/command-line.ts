@@ -17,9 +17,9 @@ export function socketPaths(runDirectory: string): Record<'qmp' | 'console' | 'c
 /**
  * Kernel words that every VM needs. The console is virtio (no exit per character); what the kernel says
  * before that works goes to the serial port, so that an early panic is not silent. A panic resets at
- * once, which `-no-reboot` turns into an exit.
+ * once, which `-no-reboot` turns into an exit. `quiet` comes first: it holds only for consoles after it.
  */
-const kernelWords = ['console=hvc0', 'earlyprintk=ttyS0', 'quiet', 'panic=-1', 'reboot=t'];
+const kernelWords = ['quiet', 'console=hvc0', 'earlyprintk=ttyS0', 'panic=-1', 'reboot=t'];
 
 export interface HostCapabilities {
   readonly kvm: boolean;

@@ -1,4 +1,3 @@
-import type { ChildProcess } from 'node:child_process';
 import { constants } from 'node:fs';
 import { access, open, readFile } from 'node:fs/promises';
 import { once } from 'node:events';
@@ -6,7 +5,7 @@ import path from 'node:path';
 
 import { HyperError, messageOf } from '../../base/error.ts';
 import { isAlive, killProcess, startTicksOf } from '../../base/process-table.ts';
-import { run, spawnProcess } from '../../base/subprocess.ts';
+import { type ChildProcess, run, spawnProcess } from '../../base/subprocess.ts';
 import type { HypervisorDriver, Vm, VmConfig, VmFeatures, VmRecord } from '../driver.ts';
 import { type HostCapabilities, qemuArguments, socketPaths } from './command-line.ts';
 import { canOpen, isKvmWorking } from './kvm-probe.ts';

@@ -24,14 +24,14 @@ export class QmpClient {
   readonly #socket: Socket;
   readonly #pending = new Map<number, Pending>();
   readonly #onEvent: (event: QmpEvent) => void;
-  readonly closed: Promise<void>;
+  readonly closed: Promise<undefined>;
   #nextId = 1;
   #received = '';
 
   private constructor(socket: Socket, onEvent: (event: QmpEvent) => void) {
     this.#socket = socket;
     this.#onEvent = onEvent;
-    const { promise, resolve } = Promise.withResolvers<void>();
+    const { promise, resolve } = Promise.withResolvers<undefined>();
     this.closed = promise;
     socket.setEncoding('utf8');
     socket.on('data', (text: string) => {
@@ -40,7 +40,7 @@ export class QmpClient {
     socket.on('error', () => undefined);
     socket.once('close', () => {
       this.#rejectAll();
-      resolve();
+      resolve(undefined);
     });
   }
 

@@ -53,11 +53,11 @@ export class QemuVm implements Vm {
   /** Connects monitor and console; the guest's CPUs are left as they are. */
   static async connect(options: QemuVmOptions, signal: AbortSignal): Promise<QemuVm> {
     const sockets = socketPaths(options.record.runDirectory);
-    const { promise: closed, resolve } = Promise.withResolvers<void>();
+    const { promise: closed, resolve } = Promise.withResolvers<undefined>();
     const vm = new QemuVm(options, closed);
     const qmpSocket = await connectUnix(sockets.qmp, signal);
     qmpSocket.once('close', () => {
-      resolve();
+      resolve(undefined);
     });
     try {
       vm.#mark('spawn');
@@ -188,8 +188,8 @@ export class QemuVm implements Vm {
   }
 
   #onEvent({ event, data }: QmpEvent): void {
-    if (event === 'SHUTDOWN') this.#shutdownReason = String(data['reason'] ?? 'unknown');
-    if (event === 'DEVICE_DELETED') this.#deleted.get(String(data['device']))?.();
+    if (event === 'SHUTDOWN') this.#shutdownReason = textOf(data['reason']);
+    if (event === 'DEVICE_DELETED') this.#deleted.get(textOf(data['device']))?.();
   }
 
   async #removeBackend(deviceId: string, isDisk: boolean): Promise<void> {
@@ -214,4 +214,8 @@ export class QemuVm implements Vm {
   #elapsed(): number {
     return Math.round((performance.now() - this.#options.startedAt) * 10) / 10;
   }
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : 'unknown';
 }

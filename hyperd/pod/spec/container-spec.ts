@@ -119,7 +119,7 @@ function processPart(config: ContainerConfig, host: HostConfig): Pick<ContainerS
     tty,
     openStdin: config.OpenStdin ?? false,
     stdinOnce: config.StdinOnce ?? false,
-    rlimits: (host.Ulimits ?? []).map(toRlimit),
+    rlimits: withDefaultLimits((host.Ulimits ?? []).map(toRlimit)),
     oomScoreAdj,
   };
 }
@@ -251,4 +251,12 @@ function parseDiskSize(options: Readonly<Record<string, string>>): number {
     return bytes;
   }
   return defaultDiskBytes;
+}
+
+/** Open files, as a Docker daemon started by systemd gives to its containers. */
+const defaultOpenFiles: Rlimit = { type: 'nofile', soft: 1_048_576, hard: 1_048_576 };
+
+function withDefaultLimits(rlimits: readonly Rlimit[]): readonly Rlimit[] {
+  const isGiven = rlimits.some(({ type }) => type === defaultOpenFiles.type);
+  return isGiven ? rlimits : [defaultOpenFiles, ...rlimits];
 }

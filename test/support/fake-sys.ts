@@ -1,0 +1,394 @@
+import type {
+  Channel,
+  ChannelHandlers,
+  ChildExit,
+  MountOptions,
+  NetworkSys,
+  OpenedPath,
+  SpawnedProcess,
+  SpawnOptions,
+  Sys,
+} from '../../hyperstart/sys/sys.ts';
+import { SysError } from '../../hyperstart/sys/sys.ts';
+import { FakeFileSystem } from './fake-file-system.ts';
+
+const cgroupRoot = '/sys/fs/cgroup';
+/** Control files that a new cgroup has, with what they hold at first. */
+const cgroupFiles: Readonly<Record<string, string>> = {
+  'cgroup.controllers': 'cpuset cpu io memory pids',
+  'cgroup.subtree_control': '',
+  'cgroup.procs': '',
+  'cgroup.events': 'populated 0\nfrozen 0',
+  'cgroup.freeze': '0',
+  'cgroup.kill': '',
+  'memory.oom.group': '0',
+  'memory.max': 'max',
+  'memory.swap.max': 'max',
+  'memory.low': '0',
+  'memory.current': '0',
+  'memory.events': 'low 0\nhigh 0\nmax 0\noom 0\noom_kill 0',
+  'cpu.max': 'max 100000',
+  'cpu.weight': '100',
+  'cpuset.cpus': '',
+  'cpuset.mems': '',
+  'pids.max': 'max',
+};
+
+/** Where the content of the rootfs comes from when an overlay is mounted. */
+export const imagePath = '/test-image';
+
+/** The VM is off: nothing runs after powerOff. */
+class PoweredOff extends Error {}
+
+interface Nic {
+  readonly index: number;
+  name: string;
+  readonly macAddress: string;
+}
+
+/** A guest kernel in memory, for everything of hyperstart outside its sys folder. */
+export class FakeSys implements Sys {
+  readonly files = new FakeFileSystem();
+  /** Everything that was done, in order, one line each. */
+  readonly journal: string[] = [];
+  readonly console: string[] = [];
+  readonly mounts: MountOptions[] = [];
+  readonly spawned: SpawnOptions[] = [];
+  readonly channel = new FakeChannel();
+  readonly nics: Nic[] = [{ index: 1, name: 'lo', macAddress: '00:00:00:00:00:00' }];
+  /** Thrown by the next call of this name. */
+  readonly failures = new Map<string, Error>();
+  isOff = false;
+  now = 100;
+  #nextPid = 40;
+  readonly #running = new Map<number, SpawnOptions>();
+  readonly #childListeners: ((exit: ChildExit) => void)[] = [];
+  readonly #ueventListeners: ((uevent: string) => void)[] = [];
+  readonly #priorityWatches = new Map<string, Set<() => void>>();
+  #timers: { readonly at: number; readonly callback: () => void }[] = [];
+
+  constructor() {
+    for (const path of ['/proc', '/sys/class/block', '/dev', '/run', imagePath]) {
+      this.files.putDirectory(path);
+    }
+    this.files.put('/proc/meminfo', 'MemTotal: 113000 kB\nMemFree: 1 kB\nMemAvailable: 97000 kB\n');
+    this.files.put('/proc/pressure/memory', 'some avg10=12.50 avg60=0.00 avg300=0.00 total=1\n');
+    this.files.put('/proc/sys/vm/max_map_count', '65530');
+    this.files.put('/sys/class/net/lo/ifindex', '1\n');
+    this.#makeCgroup(cgroupRoot);
+  }
+
+  // --- For tests ---
+
+  /** Puts a disk of this serial in, as hot-plug does. */
+  plugDisk(name: string, serial: string): void {
+    this.files.put(`/sys/class/block/${name}/serial`, serial);
+    this.emitUevent(`add@/devices/pci0000:00/virtio1/block/${name}\nSUBSYSTEM=block`);
+  }
+
+  plugNic(index: number, name: string, macAddress: string): void {
+    this.nics.push({ index, name, macAddress });
+    this.files.put(`/sys/class/net/${name}/ifindex`, `${String(index)}\n`);
+    this.emitUevent(`add@/devices/pci0000:00/net/${name}\nSUBSYSTEM=net`);
+  }
+
+  emitUevent(uevent: string): void {
+    for (const listener of this.#ueventListeners) listener(uevent);
+  }
+
+  firePriorityEvent(path: string): void {
+    for (const callback of [...(this.#priorityWatches.get(path) ?? [])]) callback();
+  }
+
+  get watchedPaths(): readonly string[] {
+    return [...this.#priorityWatches].filter(([, set]) => set.size > 0).map(([path]) => path);
+  }
+
+  endProcess(pid: number, how: { exitCode?: number; signal?: number } = {}): void {
+    this.#running.delete(pid);
+    const { exitCode = 0, signal = null } = how;
+    const exit = { pid, exitCode: signal === null ? exitCode : null, signal };
+    for (const listener of this.#childListeners) listener(exit);
+  }
+
+  /** Lets time pass: due timers fire in order, those that they set too. */
+  advance(milliseconds: number): void {
+    const end = this.now + milliseconds;
+    for (;;) {
+      const due = this.#timers.filter((timer) => timer.at <= end).sort((a, b) => a.at - b.at)[0];
+      if (due === undefined) break;
+      this.#timers = this.#timers.filter((timer) => timer !== due);
+      this.now = Math.max(this.now, due.at);
+      try {
+        due.callback();
+      } catch (error) {
+        if (!(error instanceof PoweredOff)) throw error;
+      }
+    }
+    this.now = end;
+  }
+
+  // --- Sys ---
+
+  uptimeMs(): number {
+    return this.now;
+  }
+
+  setClock(unixMs: number): void {
+    this.journal.push(`clock ${String(unixMs)}`);
+  }
+
+  addEntropy(base64: string): void {
+    this.journal.push(`entropy ${base64}`);
+  }
+
+  kernelRelease(): string {
+    return '6.12.0-fake';
+  }
+
+  setHostname(name: string): void {
+    this.#throwPlanned('setHostname');
+    this.journal.push(`hostname ${name}`);
+  }
+
+  setDomainname(name: string): void {
+    this.journal.push(`domainname ${name}`);
+  }
+
+  sync(): void {
+    this.journal.push('sync');
+  }
+
+  powerOff(): never {
+    this.isOff = true;
+    this.journal.push('power off');
+    throw new PoweredOff('the VM is off');
+  }
+
+  log(line: string): void {
+    this.console.push(line);
+  }
+
+  readFile(path: string): string {
+    return this.files.read(path);
+  }
+
+  writeFile(path: string, text: string, mode?: number): void {
+    this.#throwPlanned(`write ${path}`);
+    this.files.write(path, text, mode);
+    if (!path.startsWith(cgroupRoot)) return;
+    const directory = path.slice(0, path.lastIndexOf('/'));
+    if (path.endsWith('/cgroup.freeze')) {
+      this.files.write(`${directory}/cgroup.events`, `populated 1\nfrozen ${text}`);
+    }
+    if (path.endsWith('/cgroup.kill')) this.#killCgroup(directory);
+  }
+
+  readDirectory(path: string): readonly string[] {
+    return this.files.list(path);
+  }
+
+  makeDirectory(path: string, mode: number): void {
+    this.files.makeDirectory(path, mode);
+    if (path.startsWith(`${cgroupRoot}/`)) this.#makeCgroup(path);
+  }
+
+  removeDirectory(path: string): void {
+    if (path.startsWith(`${cgroupRoot}/`)) {
+      for (const name of Object.keys(cgroupFiles)) this.files.removeFile(`${path}/${name}`);
+    }
+    this.files.removeDirectory(path);
+  }
+
+  removeFile(path: string): void {
+    this.files.removeFile(path);
+  }
+
+  symbolicLink(target: string, path: string): void {
+    this.files.makeLink(target, path);
+  }
+
+  makeNode(path: string, mode: number, major: number, minor: number): void {
+    // As with the umask of PID 1.
+    this.files.makeNode(path, mode & ~0o022, major, minor);
+  }
+
+  changeOwner(path: string, uid: number, gid: number): void {
+    this.files.change(path, { uid, gid });
+  }
+
+  changeMode(path: string, mode: number): void {
+    const type = (this.files.status(path, true)?.mode ?? 0) & 0o070000;
+    this.files.change(path, { mode: type | mode });
+  }
+
+  fileStatus: Sys['fileStatus'] = (path) => this.files.status(path, false);
+  targetStatus: Sys['targetStatus'] = (path) => this.files.status(path, true);
+
+  mount(options: MountOptions): void {
+    this.#throwPlanned(`mount ${options.target}`);
+    this.files.list(options.target);
+    this.mounts.push(options);
+    this.journal.push(`mount ${options.type} ${options.source} ${options.target}`);
+    if (options.type === 'overlay') this.files.copy(imagePath, options.target);
+  }
+
+  unmount(target: string, lazy: boolean): void {
+    this.#throwPlanned(`unmount ${target}`);
+    const index = this.mounts.findLastIndex((mount) => mount.target === target);
+    if (index < 0) throw new SysError(`unmount ${target}`, 'EINVAL', 'not a mount point');
+    this.mounts.splice(index, 1);
+    this.files.removeTree(target);
+    this.journal.push(`unmount ${target}${lazy ? ' (lazy)' : ''}`);
+  }
+
+  openInRoot(root: string, path: string, create: 'none' | 'directory' | 'file'): OpenedPath {
+    return this.files.openInRoot(root, path, create);
+  }
+
+  closePath(path: OpenedPath): void {
+    this.files.close(path.fd);
+  }
+
+  openChannel(portName: string, handlers: ChannelHandlers): Channel {
+    this.#throwPlanned('openChannel');
+    this.journal.push(`channel ${portName}`);
+    this.channel.handlers = handlers;
+    return this.channel;
+  }
+
+  onChildExit(callback: (exit: ChildExit) => void): void {
+    this.#childListeners.push(callback);
+  }
+
+  onUevent(callback: (uevent: string) => void): void {
+    this.#ueventListeners.push(callback);
+  }
+
+  onPriorityEvent(path: string, _trigger: string | null, callback: () => void): () => void {
+    this.files.read(path);
+    const watches = this.#priorityWatches.get(path) ?? new Set();
+    this.#priorityWatches.set(path, watches.add(callback));
+    return () => watches.delete(callback);
+  }
+
+  setTimer(milliseconds: number, callback: () => void): void {
+    this.#timers.push({ at: this.now + milliseconds, callback });
+  }
+
+  spawn(options: SpawnOptions): SpawnedProcess {
+    this.#throwPlanned('spawn');
+    const pid = this.#nextPid++;
+    this.spawned.push(options);
+    this.#running.set(pid, options);
+    this.journal.push(`spawn ${options.args.join(' ')}`);
+    this.files.put(
+      `/proc/${String(pid)}/cgroup`,
+      `0::${options.cgroup.slice(cgroupRoot.length)}\n`,
+    );
+    if (options.namespaces.kind === 'new') {
+      this.files.putLink(`/proc/${String(pid)}/root`, options.namespaces.root);
+    }
+    const fd = pid * 10;
+    const isTerminal = options.terminal !== null;
+    const pipe = (kind: 'pipe' | 'null', at: number): number | null =>
+      kind === 'pipe' && !isTerminal ? fd + at : null;
+    return {
+      pid,
+      stdin: pipe(options.stdin, 0),
+      stdout: pipe(options.stdout, 1),
+      stderr: pipe(options.stderr, 2),
+      terminal: isTerminal ? fd + 3 : null,
+    };
+  }
+
+  signalProcess(pid: number, signal: number): void {
+    this.#throwPlanned(`signal ${String(pid)}`);
+    this.journal.push(`signal ${String(pid)} ${String(signal)}`);
+  }
+
+  resizeTerminal(terminal: number, rows: number, columns: number): void {
+    this.journal.push(`resize ${[terminal, rows, columns].join(' ')}`);
+  }
+
+  closeTerminal(terminal: number): void {
+    this.journal.push(`close terminal ${String(terminal)}`);
+  }
+
+  readonly network: NetworkSys = {
+    indexByMacAddress: (macAddress) =>
+      this.nics.find((nic) => nic.macAddress === macAddress)?.index ?? null,
+    rename: (index, name) => {
+      if (this.nics.some((nic) => nic.name === name)) {
+        throw new SysError('rename', 'EEXIST', 'File exists');
+      }
+      const nic = this.nics.find((candidate) => candidate.index === index);
+      if (nic === undefined) throw new SysError('rename', 'ENODEV', 'No such device');
+      this.files.removeFile(`/sys/class/net/${nic.name}/ifindex`);
+      nic.name = name;
+      this.files.put(`/sys/class/net/${name}/ifindex`, `${String(index)}\n`);
+      this.journal.push(`rename ${String(index)} ${name}`);
+    },
+    setUp: (index, mtu) => this.journal.push(`up ${String(index)} ${String(mtu)}`),
+    addAddress: (index, cidr) => this.journal.push(`address ${String(index)} ${cidr}`),
+    addRoute: (destination, gateway, index) =>
+      this.journal.push(`route ${destination} ${gateway} ${String(index)}`),
+  };
+
+  #throwPlanned(call: string): void {
+    const failure = this.failures.get(call);
+    this.failures.delete(call);
+    if (failure !== undefined) throw failure;
+  }
+
+  #makeCgroup(path: string): void {
+    for (const [name, text] of Object.entries(cgroupFiles)) this.files.put(`${path}/${name}`, text);
+  }
+
+  #killCgroup(directory: string): void {
+    for (const [pid, { cgroup }] of [...this.#running]) {
+      if (!`${cgroup}/`.startsWith(`${directory}/`)) continue;
+      queueMicrotask(() => {
+        this.endProcess(pid, { signal: 9 });
+      });
+    }
+  }
+}
+
+/** The frame pump's place: remembers what it was told. */
+export class FakeChannel implements Channel {
+  handlers: ChannelHandlers | null = null;
+  readonly accepted: string[] = [];
+  readonly sent: string[] = [];
+  readonly sources = new Map<number, number>();
+  readonly sinks = new Map<number, { readonly fd: number; readonly isTerminal: boolean }>();
+  readonly removed: number[] = [];
+  /** Streams whose source was read to its end though the host has not taken it all. */
+  readonly readToEnd = new Set<number>();
+
+  accept(helloText: string): void {
+    this.accepted.push(helloText);
+  }
+
+  send(text: string): void {
+    this.sent.push(text);
+  }
+
+  addSource(streamId: number, fd: number): void {
+    this.sources.set(streamId, fd);
+  }
+
+  addSink(streamId: number, fd: number, isTerminal: boolean): void {
+    this.sinks.set(streamId, { fd, isTerminal });
+  }
+
+  removeStream(streamId: number): void {
+    this.removed.push(streamId);
+    this.sources.delete(streamId);
+    this.sinks.delete(streamId);
+  }
+
+  isSourceAtEnd(streamId: number): boolean {
+    return this.readToEnd.has(streamId) || !this.sources.has(streamId);
+  }
+}
