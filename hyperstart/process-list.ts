@@ -3,6 +3,9 @@ import { kernelFile } from './files.ts';
 import type { ProcessList } from './protocol/message.ts';
 import type { Sys } from './sys/sys.ts';
 
+/** Command lines are cut: a container can make them as long as it likes, an answer is one message. */
+const maxCommandLength = 4096;
+
 /** USER_HZ is 100 on every architecture that we boot. */
 const msPerTick = 10;
 
@@ -39,7 +42,7 @@ function readProcess(
     pid,
     parentPid: at(4),
     uid: Number(/^Uid:\s+(\d+)/m.exec(status)?.[1] ?? '0'),
-    command: words.length === 0 ? `[${name}]` : words.join(' '),
+    command: (words.length === 0 ? `[${name}]` : words.join(' ')).slice(0, maxCommandLength),
     cpuMs: (at(14) + at(15)) * msPerTick,
     startedUnixMs: bootUnixMs + at(22) * msPerTick,
   };

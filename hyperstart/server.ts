@@ -1,5 +1,6 @@
 import { Cancellation } from './cancellation.ts';
 import { guard } from './guard.ts';
+import { maxMessageBytes } from './protocol/frame.ts';
 import type {
   AgentEvent,
   ErrorResponse,
@@ -8,6 +9,7 @@ import type {
   MethodName,
   Methods,
   Request,
+  Response,
 } from './protocol/message.ts';
 import { parseHostMessage } from './protocol/parse.ts';
 import { protocolVersion } from './protocol/version.ts';
@@ -132,7 +134,7 @@ export class AgentServer {
     }
     const cancellation = new Cancellation();
     session.set(request.id, cancellation);
-    let answer: GuestMessage;
+    let answer: Response | ErrorResponse;
     try {
       const result = await this.#call(request, cancellation);
       answer = { type: 'response', id: request.id, result };
@@ -140,7 +142,7 @@ export class AgentServer {
       answer = this.#failure(request, error);
     }
     session.delete(request.id);
-    if (this.#session === session) this.#send(answer);
+    if (this.#session === session) this.#sendAnswer(answer);
   }
 
   async #call<M extends MethodName>(
@@ -178,6 +180,14 @@ export class AgentServer {
     this.#send(errorResponse(id, new RequestError('INVALID_ARGUMENT', reason)));
   }
 
+  /** The pump sends no message that the host would refuse for its size. */
+  #sendAnswer(answer: Response | ErrorResponse): void {
+    const text = JSON.stringify(answer);
+    if (utf8Length(text) <= maxMessageBytes) this.#channel?.send(text);
+    else
+      this.#send(errorResponse(answer.id, new RequestError('INTERNAL', 'the answer is too long')));
+  }
+
   #send(message: GuestMessage): void {
     this.#channel?.send(JSON.stringify(message));
   }
@@ -189,4 +199,16 @@ function errorResponse(id: number, { code, message }: RequestError): ErrorRespon
 
 function versionMismatch(): RequestError {
   return new RequestError('INVALID_STATE', `this agent speaks protocol ${String(protocolVersion)}`);
+}
+
+/** Bytes of a text in UTF-8 (QuickJS has no TextEncoder). */
+function utf8Length(text: string): number {
+  let length = text.length;
+  for (const character of text) {
+    const code = character.codePointAt(0) ?? 0;
+    // Three bytes instead of one unit, or four instead of the two of a surrogate pair.
+    if (code > 0x7ff) length += 2;
+    else if (code > 0x7f) length += 1;
+  }
+  return length;
 }
