@@ -7,7 +7,12 @@ import {
   FrameDecoder,
   FrameError,
 } from '../../hyperstart/protocol/frame-codec.ts';
-import { type Frame, FrameType, preamble } from '../../hyperstart/protocol/frame.ts';
+import {
+  type Frame,
+  FrameType,
+  maxMessageBytes,
+  preamble,
+} from '../../hyperstart/protocol/frame.ts';
 import type {
   AgentEvent,
   GuestHello,
@@ -16,13 +21,15 @@ import type {
   MethodName,
   Methods,
 } from '../../hyperstart/protocol/message.ts';
-import { parseGuestMessage, parseResult } from '../../hyperstart/protocol/parse.ts';
+import { parseGuestMessage } from '../../hyperstart/protocol/parse.ts';
 import { protocolVersion } from '../../hyperstart/protocol/version.ts';
 import { unlessAborted } from '../base/deadline.ts';
 import { HyperError, messageOf } from '../base/error.ts';
 import { AgentError } from './agent-error.ts';
 import { GuestInput } from './guest-input.ts';
 import { GuestOutput } from './guest-output.ts';
+import { KnownStreams } from './known-streams.ts';
+import { PendingRequests, processOf } from './pending-requests.ts';
 
 export interface AgentClientOptions {
   readonly onEvent: (event: AgentEvent) => void;
@@ -30,13 +37,11 @@ export interface AgentClientOptions {
   readonly signal: AbortSignal;
 }
 
-interface PendingRequest {
-  readonly method: MethodName;
-  readonly resolve: (result: unknown) => void;
-  readonly reject: (error: Error) => void;
-}
-
 const empty = new Uint8Array(0);
+/** Output that may wait for streams which nobody has opened yet, of all of a session together. */
+const maxUnopenedBytes = 16 * 1024 * 1024;
+/** A guest that lets more than this lie unread, answers to its own frames among it, is given up. */
+const maxUnsentBytes = 16 * 1024 * 1024;
 
 /**
  * Opens a session with the agent at the other end of a control channel: preambles, hellos, exact version.
@@ -69,15 +74,16 @@ export class AgentClient {
   readonly #channel: Duplex;
   readonly #onEvent: (event: AgentEvent) => void;
   readonly #decoder = new FrameDecoder();
-  readonly #requests = new Map<number, PendingRequest>();
+  readonly #requests = new PendingRequests();
+  readonly #streams = new KnownStreams();
   readonly #outputs = new Map<number, GuestOutput>();
+  /** Outputs of #outputs that came before their reader. */
+  readonly #unopened = new Map<number, GuestOutput>();
   readonly #inputs = new Map<number, GuestInput>();
   readonly #greet = Promise.withResolvers<GuestHello>();
   readonly #close = Promise.withResolvers<string>();
   #hello: GuestHello | null = null;
-  #nextRequestId = 1;
-  #nextStreamId = 1;
-  #reason = 'the control channel was closed';
+  #reason: string | null = null;
 
   constructor(channel: Duplex, onEvent: (event: AgentEvent) => void) {
     this.#channel = channel;
@@ -88,8 +94,11 @@ export class AgentClient {
     channel.on('data', (bytes: Buffer) => {
       this.#receive(bytes);
     });
+    channel.on('drain', () => {
+      for (const input of this.#inputs.values()) input.channelDrained();
+    });
     channel.on('error', (error) => {
-      this.#reason = error.message;
+      this.#reason ??= error.message;
     });
     channel.once('end', () => channel.destroy());
     channel.once('close', () => {
@@ -104,6 +113,7 @@ export class AgentClient {
     return this.#hello;
   }
 
+  /** Rejects with AgentError as the agent answers; an abort also cancels the request in the guest. */
   async request<M extends MethodName>(
     method: M,
     params: Methods[M]['params'],
@@ -111,36 +121,42 @@ export class AgentClient {
   ): Promise<Methods[M]['result']> {
     signal?.throwIfAborted();
     if (this.#channel.destroyed) throw this.#goneError(method);
-    const id = this.#nextRequestId++;
-    const answer = new Promise<unknown>((resolve, reject) => {
-      this.#requests.set(id, { method, resolve, reject });
-    });
-    this.#sendMessage({ type: 'request', id, method, params });
+    const { id, answer } = this.#requests.open(method);
+    const started = processOf(method, params);
     try {
-      return parseResult(
-        method,
-        await (signal === undefined ? answer : unlessAborted(answer, signal)),
-      );
+      if (started !== null) this.#streams.started(started.ref, started.streams);
+      this.#sendMessage({ type: 'request', id, method, params });
+      const result = await (signal === undefined ? answer : unlessAborted(answer, signal));
+      if (method === 'release') this.#endReleased(params as Methods['release']['params']);
+      return result;
     } catch (thrown) {
+      if (started !== null) this.#streams.failed(started.ref);
       if (signal?.aborted === true) this.#sendMessage({ type: 'cancel', id });
       throw thrown;
     } finally {
-      this.#requests.delete(id);
-      answer.catch(() => undefined);
+      this.#requests.forget(id);
     }
   }
 
   /** A stream id that no other stream of this VM has; data that comes for it waits for openReadable. */
   allocateStreamId(): number {
-    return this.#nextStreamId++;
+    return this.#streams.allocate();
   }
 
+  /** The output of a stream, from what the guest has not had acknowledged on. Empty when it is over. */
   openReadable(streamId: number): Readable {
-    return this.#output(streamId);
+    const output = this.#output(streamId);
+    this.#unopened.delete(streamId);
+    return output;
   }
 
+  /** The input of a stream. Its end, or its destruction, is end of file in the guest. */
   openWritable(streamId: number): Writable {
+    const isWritable = (): boolean => !this.#channel.writableNeedDrain;
     const input = new GuestInput(streamId, {
+      get isWritable() {
+        return isWritable();
+      },
       data: (id, bytes) => {
         this.#send({ type: FrameType.data, streamId: id, payload: bytes });
       },
@@ -156,56 +172,85 @@ export class AgentClient {
 
   /** Ends the session; the VM and its processes go on. */
   close(): void {
-    this.#channel.destroy();
+    this.#fail('hyperd has closed the control channel');
   }
 
   #output(streamId: number): GuestOutput {
-    let output = this.#outputs.get(streamId);
-    if (output === undefined) {
-      output = new GuestOutput(streamId, {
-        credit: (id, bytes) => {
-          this.#send({ type: FrameType.credit, streamId: id, payload: encodeCredit(bytes) });
-        },
-        reset: (id) => {
-          this.#send({ type: FrameType.reset, streamId: id, payload: empty });
-        },
-      });
-      this.#outputs.set(streamId, output);
-      if (this.#channel.destroyed) output.destroy(new HyperError('UNAVAILABLE', this.#reason));
+    const known = this.#outputs.get(streamId);
+    if (known !== undefined) return known;
+    const output = new GuestOutput(streamId, {
+      credit: (id, bytes) => {
+        this.#send({ type: FrameType.credit, streamId: id, payload: encodeCredit(bytes) });
+      },
+      reset: (id) => {
+        this.#send({ type: FrameType.reset, streamId: id, payload: empty });
+      },
+    });
+    if (!this.#streams.has(streamId)) {
+      output.receiveEnd();
+      return output;
     }
+    this.#outputs.set(streamId, output);
+    this.#unopened.set(streamId, output);
+    output.once('close', () => {
+      this.#outputs.delete(streamId);
+      this.#unopened.delete(streamId);
+      this.#streams.delete(streamId);
+    });
+    if (this.#channel.destroyed) output.receiveFailure(this.#endError());
     return output;
+  }
+
+  /** The guest sends no end for streams that it was told to forget. */
+  #endReleased(ref: Methods['release']['params']): void {
+    for (const id of this.#streams.released(ref)) {
+      this.#outputs.get(id)?.receiveEnd();
+      this.#inputs.get(id)?.receiveReset();
+    }
   }
 
   #receive(bytes: Uint8Array): void {
     try {
-      for (const frame of this.#decoder.push(bytes)) this.#receiveFrame(frame);
+      for (const frame of this.#decoder.push(bytes)) {
+        if (this.#channel.destroyed) return;
+        this.#receiveFrame(frame);
+      }
     } catch (thrown) {
-      this.#reason = messageOf(thrown);
-      this.#channel.destroy();
+      this.#fail(messageOf(thrown));
     }
   }
 
   #receiveFrame(frame: Frame): void {
-    if (frame.type === FrameType.message) {
-      this.#receiveMessage(parseGuestMessage(Buffer.from(frame.payload).toString('utf8')));
+    const { type, streamId, payload } = frame;
+    if (type === FrameType.message) {
+      this.#receiveMessage(parseGuestMessage(Buffer.from(payload).toString('utf8')));
       return;
     }
     if (this.#hello === null) throw new FrameError('a stream frame came before the hello');
-    const { streamId } = frame;
-    switch (frame.type) {
+    switch (type) {
       case FrameType.data:
-        if (this.#isKnown(streamId)) this.#output(streamId).receive(frame.payload);
+        if (this.#streams.has(streamId)) this.#receiveData(streamId, payload);
         else this.#send({ type: FrameType.reset, streamId, payload: empty });
         return;
       case FrameType.eof:
-        if (this.#isKnown(streamId)) this.#output(streamId).receiveEnd();
+        if (this.#streams.has(streamId)) this.#output(streamId).receiveEnd();
         return;
       case FrameType.credit:
-        this.#inputs.get(streamId)?.receiveCredit(decodeCredit(frame.payload));
+        this.#inputs.get(streamId)?.receiveCredit(decodeCredit(payload));
         return;
       case FrameType.reset:
         this.#inputs.get(streamId)?.receiveReset();
         return;
+    }
+  }
+
+  #receiveData(streamId: number, payload: Uint8Array): void {
+    this.#output(streamId).receive(payload);
+    if (!this.#unopened.has(streamId)) return;
+    let unopenedBytes = 0;
+    for (const output of this.#unopened.values()) unopenedBytes += output.waitingBytes;
+    if (unopenedBytes > maxUnopenedBytes) {
+      throw new FrameError('too much output for streams that nobody has opened');
     }
   }
 
@@ -217,57 +262,68 @@ export class AgentClient {
     }
     switch (message.type) {
       case 'hello':
+        this.#streams.adopt(message);
         this.#hello = message;
-        this.#nextStreamId = 1 + highestStreamId(message);
         this.#greet.resolve(message);
         return;
       case 'response':
-        this.#requests.get(message.id)?.resolve(message.result);
+        this.#requests.answer(message.id, message.result);
         return;
       case 'error':
-        this.#requests.get(message.id)?.reject(new AgentError(message.code, message.message));
+        this.#requests.refuse(message.id, new AgentError(message.code, message.message));
         return;
       case 'event':
+        if (message.event === 'exit') this.#streams.exited(message);
         this.#onEvent(message);
         return;
     }
   }
 
-  /** Streams that we made, or that the guest told of in its hello. */
-  #isKnown(streamId: number): boolean {
-    return streamId < this.#nextStreamId;
-  }
-
   #sendMessage(message: HostMessage): void {
     const payload = Buffer.from(JSON.stringify(message));
+    if (payload.length > maxMessageBytes) {
+      throw new HyperError(
+        'INVALID_ARGUMENT',
+        `agent: the request takes ${String(payload.length)} bytes, ${String(maxMessageBytes)} at most`,
+      );
+    }
     this.#send({ type: FrameType.message, streamId: 0, payload });
   }
 
   #send(frame: Frame): void {
-    if (!this.#channel.destroyed) this.#channel.write(encodeFrame(frame));
+    if (this.#channel.destroyed) return;
+    this.#channel.write(encodeFrame(frame));
+    if (this.#channel.writableLength > maxUnsentBytes) {
+      this.#fail('the guest does not read from the control channel');
+    }
+  }
+
+  #fail(reason: string): void {
+    this.#reason ??= reason;
+    this.#channel.destroy();
   }
 
   #end(): void {
-    const error = new HyperError('UNAVAILABLE', `agent: the session ended: ${this.#reason}`);
+    const error = this.#endError();
     this.#greet.reject(error);
-    for (const { method, reject } of this.#requests.values()) reject(this.#goneError(method));
-    for (const output of this.#outputs.values()) {
-      if (!output.readableEnded) output.destroy(error);
-    }
+    this.#requests.fail((method) => this.#goneError(method));
+    for (const output of this.#outputs.values()) output.receiveFailure(error);
     for (const input of this.#inputs.values()) input.receiveReset();
-    this.#close.resolve(this.#reason);
+    this.#close.resolve(this.#endReason);
+  }
+
+  get #endReason(): string {
+    return this.#reason ?? 'the guest has closed the control channel';
+  }
+
+  #endError(): HyperError {
+    return new HyperError('UNAVAILABLE', `agent: the session ended: ${this.#endReason}`);
   }
 
   #goneError(method: MethodName): HyperError {
-    return new HyperError('UNAVAILABLE', `agent: ${method}: the session is over: ${this.#reason}`);
+    return new HyperError(
+      'UNAVAILABLE',
+      `agent: ${method}: the session is over: ${this.#endReason}`,
+    );
   }
-}
-
-function highestStreamId(hello: GuestHello): number {
-  const ids = hello.processes.flatMap(({ streams }) => [
-    streams.stdin,
-    streams.stdout,
-    streams.stderr,
-  ]);
-  return Math.max(0, ...ids.map((id) => id ?? 0));
 }

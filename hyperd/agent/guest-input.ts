@@ -4,6 +4,8 @@ import { FrameError } from '../../hyperstart/protocol/frame-codec.ts';
 import { maxDataBytes, streamWindowBytes } from '../../hyperstart/protocol/frame.ts';
 
 export interface InputSession {
+  /** Whether the channel takes more bytes now; when it does again, `channelDrained` is to be called. */
+  readonly isWritable: boolean;
   data(streamId: number, bytes: Uint8Array): void;
   eof(streamId: number): void;
 }
@@ -14,12 +16,14 @@ export class GuestInput extends Writable {
   readonly #session: InputSession;
   #unacknowledged = 0;
   #isReset = false;
+  #isEofSent = false;
   #pending: { bytes: Uint8Array; readonly callback: (error?: Error | null) => void } | null = null;
 
   constructor(streamId: number, session: InputSession) {
     super({ highWaterMark: 64 * 1024, decodeStrings: true });
     this.#streamId = streamId;
     this.#session = session;
+    this.on('error', () => undefined);
   }
 
   /** The guest has consumed bytes; throws FrameError for more than were sent. */
@@ -39,6 +43,11 @@ export class GuestInput extends Writable {
     this.#send();
   }
 
+  /** The channel takes bytes again. */
+  channelDrained(): void {
+    this.#send();
+  }
+
   override _write(
     chunk: Buffer,
     _encoding: BufferEncoding,
@@ -49,8 +58,21 @@ export class GuestInput extends Writable {
   }
 
   override _final(callback: (error?: Error | null) => void): void {
-    if (!this.#isReset) this.#session.eof(this.#streamId);
+    this.#sendEof();
     callback();
+  }
+
+  /** A writer that gives up has no more to say: its reader shall not wait for it. */
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.#pending = null;
+    this.#sendEof();
+    callback(error);
+  }
+
+  #sendEof(): void {
+    if (this.#isReset || this.#isEofSent) return;
+    this.#isEofSent = true;
+    this.#session.eof(this.#streamId);
   }
 
   #send(): void {
@@ -62,7 +84,7 @@ export class GuestInput extends Writable {
         callback();
         return;
       }
-      if (room === 0) return;
+      if (room === 0 || !this.#session.isWritable) return;
       const part = bytes.subarray(0, Math.min(room, maxDataBytes));
       this.#session.data(this.#streamId, part);
       this.#unacknowledged += part.length;
