@@ -2,8 +2,8 @@ import type { Socket } from 'node:net';
 
 const headerBytes = 8;
 
-/** Copies a hijacked connection's output to our stdout and stderr; resolves at its end. */
-export async function copyOutput(socket: Socket, isTty: boolean): Promise<void> {
+/** Copies a process's output (multiplexed, or raw of a terminal) to our stdout and stderr, to its end. */
+export async function copyFrames(socket: AsyncIterable<unknown>, isTty: boolean): Promise<void> {
   let pending: Buffer = Buffer.alloc(0);
   for await (const chunk of socket) {
     if (isTty) {

@@ -1,0 +1,129 @@
+import { Command } from 'commander';
+
+import { type ApiClient, CliError } from '../api-client.ts';
+import { pullImage } from './images.ts';
+import { createBody, type RunOptions, withRunOptions } from './run-options.ts';
+import { runSession } from './session.ts';
+
+/** `hyper run` and `hyper create`. */
+export function runCommands(api: () => ApiClient): readonly Command[] {
+  const run = withRunOptions(new Command('run'))
+    .description('run a command in a new container, in a VM of its own')
+    .argument('<image>')
+    .argument('[command...]')
+    .option('-d, --detach', 'run in the background and print the id')
+    .passThroughOptions()
+    .addHelpText(
+      'after',
+      '\nExamples:\n  hyper run --rm busybox uname -r\n  hyper run -d --name web -p 8080:80 nginx',
+    )
+    .action(async (image: string, command: string[], options: RunOptions) => {
+      process.exitCode = await runContainer(api(), image, command, options);
+    });
+  const create = withRunOptions(new Command('create'))
+    .description('create a container without starting it')
+    .argument('<image>')
+    .argument('[command...]')
+    .passThroughOptions()
+    .addHelpText('after', '\nExample:\n  hyper create --name job busybox date')
+    .action(async (image: string, command: string[], options: RunOptions) => {
+      process.stdout.write(`${await createContainer(api(), image, command, options)}\n`);
+    });
+  return [run, create];
+}
+
+async function runContainer(
+  api: ApiClient,
+  image: string,
+  command: readonly string[],
+  options: RunOptions,
+): Promise<number> {
+  const id = await createContainer(api, image, command, options);
+  if (options.detach === true) {
+    await api.open('POST', `/containers/${id}/start`);
+    process.stdout.write(`${id}\n`);
+    return 0;
+  }
+  const condition = options.rm === true ? 'removed' : 'next-exit';
+  const exit = Promise.withResolvers<{ StatusCode: number }>();
+  exit.promise.catch(() => undefined);
+  await runSession(api, {
+    path: `/containers/${id}/attach`,
+    query: {
+      stream: 1,
+      stdout: 1,
+      stderr: 1,
+      stdin: options.interactive === true ? 1 : undefined,
+      detachKeys: options.detachKeys,
+    },
+    stdin: options.interactive === true,
+    tty: options.tty === true,
+    resizePath: `/containers/${id}/resize`,
+    onAttached: async () => {
+      exit.resolve(api.json('POST', `/containers/${id}/wait`, { query: { condition } }));
+      await start(api, id);
+      if (options.tty !== true) forwardSignals(api, id);
+    },
+  });
+  return (await exit.promise).StatusCode;
+}
+
+/** Starts a container; a command that cannot be run ends us with Docker's exit codes. */
+async function start(api: ApiClient, id: string): Promise<void> {
+  try {
+    await api.open('POST', `/containers/${id}/start`);
+  } catch (thrown) {
+    if (!(thrown instanceof CliError)) throw thrown;
+    const isMissing = /executable file not found|no such file or directory/.test(thrown.message);
+    const isForbidden = /permission denied|is a directory/.test(thrown.message);
+    throw new CliError(thrown.message, { exitCode: isMissing ? 127 : isForbidden ? 126 : 125 });
+  }
+}
+
+async function createContainer(
+  api: ApiClient,
+  image: string,
+  command: readonly string[],
+  options: RunOptions,
+): Promise<string> {
+  const request = {
+    query: { name: options.name, platform: options.platform },
+    body: createBody(image, command, options),
+  };
+  if (options.pull === 'always') await pullImage(api, image, options.platform);
+  try {
+    return await createOnce(api, request);
+  } catch (thrown) {
+    const isMissing = thrown instanceof CliError && thrown.status === 404;
+    if (!isMissing || options.pull === 'never') throw asRunError(thrown);
+    process.stderr.write(`Unable to find image '${image}' locally\n`);
+    await pullImage(api, image, options.platform, process.stderr);
+    return createOnce(api, request);
+  }
+}
+
+async function createOnce(
+  api: ApiClient,
+  request: { readonly query: Record<string, string | undefined>; readonly body: object },
+): Promise<string> {
+  const { Id, Warnings } = await api.json<{ Id: string; Warnings: readonly string[] | null }>(
+    'POST',
+    '/containers/create',
+    request,
+  );
+  for (const warning of Warnings ?? []) process.stderr.write(`WARNING: ${warning}\n`);
+  return Id;
+}
+
+function asRunError(thrown: unknown): unknown {
+  return thrown instanceof CliError ? new CliError(thrown.message, { exitCode: 125 }) : thrown;
+}
+
+/** Ctrl-C is for the container: it decides what to do with it. */
+function forwardSignals(api: ApiClient, id: string): void {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const) {
+    process.on(signal, () => {
+      api.open('POST', `/containers/${id}/kill`, { query: { signal } }).catch(() => undefined);
+    });
+  }
+}
