@@ -489,31 +489,42 @@ static void signal_ready(struct watch *watch, uint32_t events) {
   port_check();
 }
 
-void channel_flush(void) {
-  if (port.fd < 0)
-    return;
-  bool blocked = false;
-  while (session == accepted && !blocked) {
+/* Writes what is queued; false when the port takes no more for now. */
+static bool write_queued(void) {
+  while (session == accepted) {
     bool is_staged = staged_start < staged_end;
     if (!is_staged && control.start == control.end) {
       if (!stage_frame())
-        break;
+        return true;
       continue;
     }
     const uint8_t *from = is_staged ? staged + staged_start : control.bytes + control.start;
     size_t length = is_staged ? staged_end - staged_start : control.end - control.start;
     ssize_t written = write(port.fd, from, length);
-    if (written < 0 && errno != EAGAIN)
-      return port_lost();
-    blocked = written < 0;
-    if (!blocked)
-      *(is_staged ? &staged_start : &control.start) += (size_t)written;
+    if (written < 0 && errno == EAGAIN)
+      return false;
+    if (written < 0) {
+      port_lost();
+      return true;
+    }
+    *(is_staged ? &staged_start : &control.start) += (size_t)written;
   }
+  return true;
+}
+
+void channel_flush(void) {
+  if (port.fd < 0)
+    return;
+  bool has_room;
+  do {
+    has_room = write_queued();
+    /* JavaScript may answer the end of a stream by a message: that must not wait for the next event. */
+    report_drained();
+  } while (has_room && session == accepted && control.start < control.end);
   if (control.end - control.start > max_control)
     protocol_error("the host does not read");
   if (port_connected)
-    watch_set(&port, EPOLLIN | (blocked ? EPOLLOUT : 0));
-  report_drained();
+    watch_set(&port, EPOLLIN | (has_room ? 0 : EPOLLOUT));
 }
 
 /* --- What JavaScript calls --- */
