@@ -1,7 +1,7 @@
 import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 
-import { isErrno, isHyperError, messageOf } from '../base/error.ts';
+import { isHyperError, messageOf } from '../base/error.ts';
 import type { Vm } from '../hypervisor/driver.ts';
 import type { Endpoint } from '../network/network-manager.ts';
 import { connect } from './boot-pod.ts';
@@ -11,6 +11,7 @@ import type { ContainerState, EndedState } from './container-state.ts';
 import type { PodContext } from './context.ts';
 import { deleteContainer } from './delete-container.ts';
 import { superviseRun } from './end-container.ts';
+import { killProcessesIn } from './orphan-processes.ts';
 import { PodMachine } from './pod-machine.ts';
 import { ProcessExits } from './process-exits.ts';
 import { Run } from './run.ts';
@@ -179,22 +180,19 @@ async function removeOrphans(context: PodContext, adopted: ReadonlySet<string>):
   const { paths, table, network } = context;
   await network?.sweep(adopted);
   const runNames = new Set([...adopted].map((id) => path.basename(paths.run(id))));
-  await removeOthers(paths.runs, runNames);
-  await removeOthers(paths.containers, new Set(table.all().map(({ id }) => id)));
+  const runs = await entriesBut(paths.runs, runNames);
+  await killProcessesIn(runs);
+  const known = new Set(table.all().map(({ id }) => id));
+  const orphans = [...runs, ...(await entriesBut(paths.containers, known))];
+  await Promise.all(orphans.map((orphan) => rm(orphan, { recursive: true, force: true })));
 }
 
-async function removeOthers(directory: string, wanted: ReadonlySet<string>): Promise<void> {
-  let names: readonly string[];
-  try {
-    names = await readdir(directory);
-  } catch (thrown) {
-    if (isErrno(thrown, 'ENOENT')) return;
-    throw thrown;
-  }
-  const orphans = names.filter((name) => !wanted.has(name));
-  await Promise.all(
-    orphans.map((name) => rm(path.join(directory, name), { recursive: true, force: true })),
-  );
+async function entriesBut(
+  directory: string,
+  wanted: ReadonlySet<string>,
+): Promise<readonly string[]> {
+  const names = await readdir(directory);
+  return names.filter((name) => !wanted.has(name)).map((name) => path.join(directory, name));
 }
 
 /** Removals that were cut, and containers with AutoRemove that have ended. */

@@ -1,8 +1,10 @@
+import { once } from 'node:events';
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 
 import { describe, expect, it } from 'vitest';
 
+import { spawnProcess } from '../../../../hyperd/base/subprocess.ts';
 import type { Program } from '../../../support/fake-guest.ts';
 import { PodBench } from '../../../support/pod-bench.ts';
 
@@ -78,6 +80,19 @@ describe('the next daemon', () => {
 
     await expect.poll(() => bench.containers.list()).toEqual([]);
     expect(await bench.leftovers()).toEqual({ runs: [], data: [] });
+  });
+
+  it('ends a hypervisor that the former one had not recorded yet', async () => {
+    await using bench = await PodBench.open();
+    const directory = path.join(bench.directory, 'run', 'pods', 'unrecorded');
+    await mkdir(directory);
+    const hypervisor = spawnProcess('sleep', ['60'], { cwd: directory, stdio: 'ignore' });
+    const ended = once(hypervisor, 'exit');
+
+    await bench.restartDaemon();
+
+    expect(await ended).toEqual([null, 'SIGKILL']);
+    expect((await bench.leftovers()).runs).toEqual([]);
   });
 
   it('keeps names, settings and exit codes of what does not run', async () => {

@@ -1,0 +1,75 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { TestDaemon } from '../support/daemon.ts';
+
+const containers = 10;
+const count = 'i=0; while true; do i=$((i+1)); echo line $i; sleep 0.1; done';
+
+let daemon: TestDaemon;
+
+beforeAll(async () => {
+  daemon = await TestDaemon.start(['busybox']);
+});
+
+afterAll(async () => {
+  await daemon[Symbol.asyncDispose]();
+});
+
+/** Numbers that are missing or come twice in a log of `line 1`, `line 2`, … */
+function gaps(log: string): readonly string[] {
+  return log
+    .trimEnd()
+    .split('\n')
+    .filter((line, index) => line !== `line ${String(index + 1)}`);
+}
+
+describe('containers', () => {
+  it('outlive a daemon that is killed, and lose no line of their output', async () => {
+    const names = Array.from({ length: containers }, (_, index) => `counter${String(index)}`);
+    for (const name of names) {
+      const run = ['run', '-d', '-m', '32m', '--name', name, 'busybox', 'sh', '-c', count];
+      expect(await daemon.docker(run)).toMatchObject({ code: 0 });
+    }
+    const before = await daemon.vmPids();
+
+    await daemon.stopHyperd('SIGKILL');
+    await new Promise((resolve) => setTimeout(resolve, 2000));
+    await daemon.startHyperd();
+
+    const { stdout } = await daemon.docker(['ps', '--format', '{{.Names}}']);
+    expect(stdout.trim().split('\n').sort()).toEqual(names);
+    expect(await daemon.vmPids()).toEqual(before);
+    for (const name of names) {
+      const log = (await daemon.docker(['logs', name])).stdout;
+      expect({ name, gaps: gaps(log), isLong: log.length > 200 }).toEqual({
+        ...{ name, gaps: [], isLong: true },
+      });
+    }
+    await daemon.docker(['rm', '-f', ...names]);
+    expect(await daemon.leftovers()).toEqual([]);
+  });
+
+  it('end with their VM, and say so', async () => {
+    await daemon.docker(['run', '-d', '-m', '32m', '--name', 'victim', 'busybox', 'sleep', '1000']);
+    const [pid] = await daemon.vmPids();
+    process.kill(pid ?? 0, 'SIGKILL');
+
+    expect((await daemon.docker(['wait', 'victim'])).stdout).toBe('255\n');
+    const format = '{{.State.Status}} {{.State.Error}}';
+    const { stdout } = await daemon.docker(['inspect', '-f', format, 'victim']);
+    expect(stdout).toContain('exited the VM of the container was lost');
+    await daemon.docker(['rm', 'victim']);
+    expect(await daemon.leftovers()).toEqual([]);
+  });
+});
+
+describe('bulk output', () => {
+  it('arrives whole', async () => {
+    const script = 'seq 1 300000';
+    const { stdout } = await daemon.docker(['run', '--rm', 'busybox', 'sh', '-c', script]);
+
+    const lines = stdout.trimEnd().split('\n');
+    expect(lines).toHaveLength(300_000);
+    expect(lines.findIndex((line, index) => line !== String(index + 1))).toBe(-1);
+  });
+});
