@@ -83,17 +83,9 @@ async function buildInto(scratch: string, quickjs: string): Promise<void> {
   });
   const bytecode = path.join(scratch, 'bytecode.c');
   const compiler = path.join(quickjs, 'qjsc');
-  await run(compiler, [
-    '-c',
-    '-m',
-    '-N',
-    'hyperstart_bytecode',
-    '-M',
-    'hyper:native,native',
-    '-o',
-    bytecode,
-    script,
-  ]);
+  const options = ['-c', '-m', '-N', 'hyperstart_bytecode', '-M', 'hyper:native,native'];
+  // The name is kept for stack traces: relative, so that the bytes do not depend on the place.
+  await run(compiler, [...options, '-o', bytecode, path.basename(script)], { cwd: scratch });
   const native = path.join(here, 'sys/native');
   const sources = (await readdir(native)).filter((file) => file.endsWith('.c')).sort();
   const binary = path.join(out, 'init');

@@ -39,16 +39,19 @@ export function makeDirectoryInRoot(sys: Sys, root: string, path: string): void 
     opened = sys.openInRoot(root, path, 'directory');
   } catch (error) {
     if (!isErrno(error, ...absent, 'EEXIST')) throw error;
-    throw new RequestError('COMMAND_NOT_EXECUTABLE', `mkdir ${path}: not a directory`);
+    throw notDirectory(path);
   }
   try {
     const status = sys.targetStatus(opened.path);
-    if (status !== null && !isDirectory(status)) {
-      throw new RequestError('COMMAND_NOT_EXECUTABLE', `mkdir ${path}: not a directory`);
-    }
+    if (status !== null && !isDirectory(status)) throw notDirectory(path);
   } finally {
     sys.closePath(opened);
   }
+}
+
+/** In the words of Docker. */
+function notDirectory(path: string): RequestError {
+  return new RequestError('INVALID_ARGUMENT', `Cannot mkdir: ${path} is not a directory`);
 }
 
 function withOpened<T>(

@@ -9,8 +9,10 @@ import type {
 import { RequestError } from './request-error.ts';
 import type { Channel, ChildExit, SpawnedProcess, Sys } from './sys/sys.ts';
 
-/** How long an ended exec waits for those who inherited its output to close it, as in Docker. */
-export const outputGraceMs = 2000;
+/** How long the exit of an exec waits for its output, which others may have inherited: the host waits on. */
+export const execGraceMs = 200;
+/** How often a first process's output is looked after when the host does not take it. */
+const outputCheckMs = 2000;
 
 /** A process of a container: the first one, or an exec. */
 export interface ContainerProcess extends ProcessRef {
@@ -149,7 +151,7 @@ export class ProcessTable {
   #waitForOutput(process: ContainerProcess): void {
     const { sys, channel } = this.#options;
     sys.setTimer(
-      outputGraceMs,
+      process.execId === null ? outputCheckMs : execGraceMs,
       guard(sys, 'the end of output', () => {
         if (process.isExitPublished || this.find(process) !== process) return;
         const isRead = [...process.openOutputs].every((id) => channel.isSourceAtEnd(id));

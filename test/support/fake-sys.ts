@@ -59,6 +59,8 @@ export class FakeSys implements Sys {
   /** Thrown by the next call of this name. */
   readonly failures = new Map<string, Error>();
   isOff = false;
+  /** Processes do not stand still at once when their cgroup is frozen. */
+  freezeDelayed = false;
   now = 100;
   #nextPid = 40;
   readonly #running = new Map<number, SpawnOptions>();
@@ -178,7 +180,7 @@ export class FakeSys implements Sys {
     this.files.write(path, text, mode);
     if (!path.startsWith(cgroupRoot)) return;
     const directory = path.slice(0, path.lastIndexOf('/'));
-    if (path.endsWith('/cgroup.freeze')) {
+    if (path.endsWith('/cgroup.freeze') && !this.freezeDelayed) {
       this.files.write(`${directory}/cgroup.events`, `populated 1\nfrozen ${text}`);
     }
     if (path.endsWith('/cgroup.kill')) this.#killCgroup(directory);

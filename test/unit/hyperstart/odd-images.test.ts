@@ -62,8 +62,8 @@ describe('an image that is odd or hostile', () => {
     async (cwd) => {
       guest.sys.files.put(`${imagePath}/app`, 'text');
       expect(await start({ process: processConfig({ cwd }) })).toEqual({
-        code: 'COMMAND_NOT_EXECUTABLE',
-        message: `mkdir ${cwd}: not a directory`,
+        code: 'INVALID_ARGUMENT',
+        message: `Cannot mkdir: ${cwd} is not a directory`,
       });
     },
   );

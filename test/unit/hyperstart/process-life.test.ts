@@ -132,7 +132,7 @@ describe('a further process', () => {
   it('is told as ended when another process keeps its output open', async () => {
     await startExec();
     guest.sys.endProcess(41, { exitCode: 7 });
-    guest.sys.advance(1999);
+    guest.sys.advance(199);
     expect(exits()).toEqual([]);
     guest.sys.advance(1);
     expect(exits()[0]).toMatchObject({ execId: 'e1', exit: { exitCode: 7 } });
@@ -216,6 +216,14 @@ describe('a running process', () => {
   it('is paused once everything stands still', async () => {
     guest.sys.failures.set(`write ${cgroup}/cgroup.freeze`, new SysError('write', 'EIO', ''));
     expect(await guest.request('pause', { containerId: 'c1' })).toMatchObject({ code: 'INTERNAL' });
+    guest.sys.freezeDelayed = true;
+    const id = guest.send('pause', { containerId: 'c1' });
+    expect(await guest.answer(id)).toBeUndefined();
+    guest.sys.writeFile(`${cgroup}/cgroup.events`, 'populated 1\nfrozen 1');
+    guest.sys.firePriorityEvent(`${cgroup}/cgroup.events`);
+    expect(await guest.answer(id)).toEqual({});
+    guest.sys.freezeDelayed = false;
+    expect(await guest.request('resume', { containerId: 'c1' })).toEqual({});
     expect(await guest.request('pause', { containerId: 'c1' })).toEqual({});
     expect(guest.sys.files.read(`${cgroup}/cgroup.freeze`)).toBe('1');
     expect(await guest.request('pause', { containerId: 'c1' })).toMatchObject({
@@ -225,6 +233,17 @@ describe('a running process', () => {
     expect(await guest.request('resume', { containerId: 'c1' })).toMatchObject({
       code: 'INVALID_STATE',
     });
+  });
+});
+
+describe('a container that does not stand still', () => {
+  it('is thawed again, and the pause fails', async () => {
+    guest.sys.freezeDelayed = true;
+    const id = guest.send('pause', { containerId: 'c1' });
+    await guest.answer(id);
+    guest.sys.advance(2000);
+    expect(await guest.answer(id)).toMatchObject({ code: 'INTERNAL' });
+    expect(guest.sys.files.read(`${cgroup}/cgroup.freeze`)).toBe('0');
   });
 });
 
