@@ -135,7 +135,7 @@ export class ContainerTable {
       );
       sys.setTimer(freezeTimeoutMs, guard(sys, 'a freeze timeout', settle));
       // It may have come to a stand before the watch was set.
-      if (cgroup.isFrozen) settle();
+      if (cgroup.isFrozen()) settle();
     });
     if (!isFrozen) {
       cgroup.setFrozen(false);
