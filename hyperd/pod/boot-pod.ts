@@ -139,6 +139,10 @@ async function createEndpoint(
   signal: AbortSignal,
 ): Promise<Endpoint | null> {
   if (spec.network === 'none') return null;
+  // A container that has just ended still holds its ports until its VM is down.
+  if (spec.ports.length > 0) {
+    await Promise.all(context.table.all().map(({ pod }) => pod.settled()));
+  }
   const { network } = context;
   const phase = `failed to set up container networking: endpoint ${containerName}`;
   return inPhase(phase, () => {

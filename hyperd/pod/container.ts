@@ -31,6 +31,8 @@ export class Container {
   log: ContainerLog | null = null;
   /** Starts that are under way, or wait for their turn. */
   readonly starts = new Set<AbortController>();
+  /** A person asked for a restart: its end is not the one that AutoRemove means. */
+  isBeingRestarted = false;
   /** Set while a restart by policy is due; aborting it cancels the restart. */
   restart: AbortController | null = null;
   /** Settles when what follows the end of the last run is done: removal, or nothing. */

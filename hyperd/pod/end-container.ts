@@ -67,12 +67,14 @@ async function finishRun(
   await Promise.race([drained, delay(context.deadlines.drainMs, null, { ref: false })]);
   await closeLog(context, container);
   const exit = toExit(container, run, end);
+  const removes = container.autoRemove && !container.isBeingRestarted;
   const restarts = shouldRestart(container, exit);
-  settle(container, exit, restarts);
+  settle(container, exit, { restarts, removes });
   context.execs.containerEnded(container.id);
   container.aftermath = clearUp(context, container, {
-    graceful: end.kind === 'exited' && !container.autoRemove,
+    graceful: end.kind === 'exited' && !removes,
     restart: restarts ? restart : null,
+    removes,
   });
   run.settle();
   await container.aftermath;
@@ -103,14 +105,19 @@ function toExit(container: Container, run: Run, end: RunEnd): ContainerExit {
   return { exitCode: lostExitCode, oomKilled, error, ...times };
 }
 
-function settle(container: Container, exit: ContainerExit, restarts: boolean): void {
+interface Sequel {
+  readonly restarts: boolean;
+  readonly removes: boolean;
+}
+
+function settle(container: Container, exit: ContainerExit, { restarts, removes }: Sequel): void {
   const { startedUnixMs, finishedUnixMs } = exit;
   const seconds = Math.round(((finishedUnixMs ?? 0) - (startedUnixMs ?? 0)) / 1000);
   container.move({ status: restarts ? 'restarting' : 'exited', exit });
   if (exit.oomKilled) container.publish('oom');
   const execDuration = String(seconds);
   container.publish('die', { exitCode: String(exit.exitCode), execDuration });
-  if (container.autoRemove) container.move({ status: 'removing', exit });
+  if (removes) container.move({ status: 'removing', exit });
   const error = exit.error === '' ? null : exit.error;
   container.waits.onExit({ exitCode: exit.exitCode, error }, !restarts);
   container.stdio.end();
@@ -120,11 +127,15 @@ function settle(container: Container, exit: ContainerExit, restarts: boolean): v
 async function clearUp(
   context: PodContext,
   container: Container,
-  options: { readonly graceful: boolean; readonly restart: (() => Promise<void>) | null },
+  options: {
+    readonly graceful: boolean;
+    readonly restart: (() => Promise<void>) | null;
+    readonly removes: boolean;
+  },
 ): Promise<void> {
   await container.pod.stop({ graceful: options.graceful });
   if (options.restart !== null) scheduleRestart(context, container, options.restart);
-  else if (container.autoRemove) {
+  else if (options.removes) {
     await container.pod.mutex.run(() => deleteContainer(context, container));
   }
 }

@@ -27,14 +27,9 @@ import { toExecView } from './exec-table.ts';
 import { listProcesses, readStats } from './inspect-processes.ts';
 import { removeContainer } from './remove-container.ts';
 import { renameContainer } from './rename-container.ts';
-import { startContainer, startLocked } from './start-container.ts';
-import {
-  killContainer,
-  pauseContainer,
-  resumeContainer,
-  stopContainer,
-  stopLocked,
-} from './stop-container.ts';
+import { restartContainer } from './restart-container.ts';
+import { startContainer } from './start-container.ts';
+import { killContainer, pauseContainer, resumeContainer, stopContainer } from './stop-container.ts';
 
 /** The door into pods: finds the container, then hands over to the operation's own file. */
 export class Containers implements ContainerService {
@@ -67,13 +62,7 @@ export class Containers implements ContainerService {
   }
 
   async restart(nameOrId: string, options: StopOptions): Promise<void> {
-    const container = this.#find(nameOrId);
-    await container.pod.mutex.run(async () => {
-      await stopLocked(this.#context, container, options);
-      const { closing: signal } = this.#context;
-      await startLocked(this.#context, container, { signal, restartCount: 0 });
-      container.publish('restart');
-    });
+    await restartContainer(this.#context, this.#find(nameOrId), options);
   }
 
   async kill(nameOrId: string, signal: string): Promise<void> {

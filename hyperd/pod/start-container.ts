@@ -35,7 +35,8 @@ export async function startContainer(
   }
 }
 
-function assertStartable({ state }: Container): void {
+/** CONFLICT for a container that is paused or on its way out. */
+export function assertStartable({ state }: Container): void {
   if (state.status === 'paused') {
     throw new HyperError('CONFLICT', 'cannot start a paused container, try unpause instead');
   }

@@ -104,6 +104,26 @@ describe('a container', () => {
     expect(await bench.containers.stop(polite, { timeoutSeconds: 0, signal: null })).toBe(false);
   });
 
+  it('with AutoRemove is restarted, not removed', async () => {
+    await using bench = await PodBench.open();
+    const id = await bench.create({ Cmd: ['sleep'] }, { AutoRemove: true });
+    await bench.start(id);
+
+    await bench.containers.restart(id, { timeoutSeconds: 1, signal: null });
+
+    expect(bench.containers.get(id).state.status).toBe('running');
+    expect(bench.driver.launched).toHaveLength(2);
+    expect(await bench.eventActions()).toEqual([
+      'create',
+      'start',
+      'kill',
+      'die',
+      'stop',
+      'start',
+      'restart',
+    ]);
+  });
+
   it('is removed while it runs only by force', async () => {
     await using bench = await PodBench.open();
     const id = await bench.create({ Cmd: ['sleep'] }, {}, 'web');
