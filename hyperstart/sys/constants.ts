@@ -32,7 +32,6 @@ export const MS_REC = 0x4000;
 export const MS_PRIVATE = 0x40000;
 export const MNT_DETACH = 2;
 
-export const CLONE_PARENT = 0x8000;
 export const CLONE_NEWNS = 0x20000;
 export const CLONE_NEWCGROUP = 0x2000000;
 export const CLONE_NEWUTS = 0x4000000;
@@ -73,6 +72,8 @@ export const TIOCGPTN = 0x80045430;
 export const TIOCGPTPEER = 0x5441;
 export const RNDADDENTROPY = 0x40085203;
 export const RNDRESEEDCRNG = 0x5207;
+
+export const POLLIN = 1;
 
 export const PR_SET_DUMPABLE = 4;
 export const PR_CAPBSET_DROP = 24;

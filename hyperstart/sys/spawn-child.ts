@@ -5,9 +5,7 @@ import {
   CLONE_NEWCGROUP,
   CLONE_NEWIPC,
   CLONE_NEWNS,
-  CLONE_NEWPID,
   CLONE_NEWUTS,
-  CLONE_PARENT,
   CLOSE_RANGE_CLOEXEC,
   F_SETFD,
   LINUX_CAPABILITY_VERSION_3,
@@ -16,6 +14,7 @@ import {
   O_RDONLY,
   O_RDWR,
   PR_CAPBSET_DROP,
+  PR_SET_DUMPABLE,
   PR_SET_NO_NEW_PRIVS,
   SECCOMP_SET_MODE_FILTER,
   TIOCGPTPEER,
@@ -26,7 +25,7 @@ import type { Files } from './files.ts';
 import { type Kernel, setUint64, struct } from './kernel.ts';
 import { errnoNumber } from './errno.ts';
 import { windowSize } from './terminal.ts';
-import { type JoinedNamespaces, type SpawnOptions, SysError } from './sys.ts';
+import { type SpawnOptions, SysError } from './sys.ts';
 
 /** Descriptors that the child starts with. */
 export interface ChildDescriptors {
@@ -37,9 +36,12 @@ export interface ChildDescriptors {
   readonly go: number;
   /** The parent's, to be closed. */
   readonly parentEnds: readonly number[];
+  /** Pidfd of the process whose namespaces are joined, null for new ones. */
+  readonly target: number | null;
 }
 
-const joinedNamespaces = CLONE_NEWNS + CLONE_NEWPID + CLONE_NEWIPC + CLONE_NEWUTS + CLONE_NEWCGROUP;
+/** Without the PID namespace, which the child was born into. */
+const joinedNamespaces = CLONE_NEWNS + CLONE_NEWIPC + CLONE_NEWUTS + CLONE_NEWCGROUP;
 const lastCapability = 63;
 const EINVAL = 22;
 
@@ -62,9 +64,11 @@ export class ChildSide {
   run(): void {
     try {
       for (const fd of this.#descriptors.parentEnds) this.#kernel.close(fd);
-      const { namespaces } = this.#options;
-      if (namespaces.kind === 'join') this.#join(namespaces);
-      else this.#becomeContainer();
+      // Nobody in the container may trace us or reach our descriptors and memory before the execve.
+      this.#kernel.call('forbid tracing', 'prctl', PR_SET_DUMPABLE, 0, 0, 0, 0);
+      this.#prepare();
+      if (this.#descriptors.target === null) this.#becomeContainer();
+      else this.#join(this.#descriptors.target);
     } catch (error) {
       const errno = error instanceof SysError ? errnoNumber(error.errno) : EINVAL;
       const detail = error instanceof Error ? error.message : String(error);
@@ -77,7 +81,6 @@ export class ChildSide {
   #becomeContainer(): void {
     const { namespaces } = this.#options;
     if (namespaces.kind !== 'new') return;
-    this.#prepare();
     const container = new ContainerNamespaces(this.#kernel, this.#files, namespaces);
     this.#do('namespaces', () => {
       container.enter();
@@ -101,32 +104,15 @@ export class ChildSide {
     this.#execute(slave);
   }
 
-  /** Joins a running container. Its PID namespace holds for children only, hence one more fork. */
-  #join({ pid }: JoinedNamespaces): void {
-    this.#prepare();
+  /** Joins a running container; its mount namespace brings its root along. */
+  #join(target: number): void {
     this.#do('join namespaces', () => {
-      const process = this.#kernel.call('open the process', 'pidfd_open', pid, 0);
-      this.#kernel.call('join its namespaces', 'setns', process, joinedNamespaces);
-      this.#kernel.close(process);
+      this.#kernel.call('join its namespaces', 'setns', target, joinedNamespaces);
     });
-    this.#do('fork', () => {
-      const child = this.#kernel.native.fork(CLONE_PARENT, -1, () => {
-        this.#runJoined();
-      });
-      this.#report({ pid: this.#kernel.check('start a process', child) });
-    });
-  }
-
-  #runJoined(): void {
-    try {
-      const flags = O_RDWR | O_NOCTTY | O_CLOEXEC;
-      const open = (path: string): number =>
-        this.#kernel.call(`open ${path}`, 'openat', AT_FDCWD, path, flags, 0);
-      this.#execute(this.#openTerminal(open, () => undefined));
-    } catch (error) {
-      const errno = error instanceof SysError ? errnoNumber(error.errno) : EINVAL;
-      this.#report({ step: this.#step, errno });
-    }
+    const flags = O_RDWR | O_NOCTTY | O_CLOEXEC;
+    const open = (path: string): number =>
+      this.#kernel.call(`open ${path}`, 'openat', AT_FDCWD, path, flags, 0);
+    this.#execute(this.#openTerminal(open, () => undefined));
   }
 
   /** What needs the VM's own /proc and /dev. */

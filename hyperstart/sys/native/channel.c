@@ -601,7 +601,7 @@ static JSValue channel_add(JSContext *context, JSValueConst this, int argc, JSVa
   if (error == 0 && !stream->is_sink)
     error = watch_set(&stream->watch, EPOLLIN);
   if (error != 0) {
-    free(stream);
+    release_stream(&stream->watch);
     return JS_NewInt32(context, error);
   }
   struct stream **link = &streams;

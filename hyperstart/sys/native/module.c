@@ -195,9 +195,7 @@ static JSValue native_fork(JSContext *context, JSValueConst this, int argc, JSVa
   int cgroup_fd;
   if (JS_ToInt64(context, &flags, argv[0]) || JS_ToInt32(context, &cgroup_fd, argv[1]))
     return JS_EXCEPTION;
-  /* A sibling (CLONE_PARENT) inherits our exit signal and may not name one. */
-  struct clone_args clone = {.flags = (uint64_t)flags,
-                             .exit_signal = flags & CLONE_PARENT ? 0 : SIGCHLD};
+  struct clone_args clone = {.flags = (uint64_t)flags, .exit_signal = SIGCHLD};
   if (cgroup_fd >= 0) {
     clone.flags |= CLONE_INTO_CGROUP;
     clone.cgroup = (uint64_t)cgroup_fd;
