@@ -1,11 +1,12 @@
-import { createWriteStream } from 'node:fs';
-import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { createHash, type Hash } from 'node:crypto';
+import { constants } from 'node:fs';
+import { type FileHandle, mkdir, open, readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 
 import { HyperError } from '../base/error.ts';
-import { DigestMeter, hexOf } from './digest.ts';
+import { hexOf } from './digest.ts';
+import { GrowingFile } from './growing-file.ts';
 import type { Descriptor } from './manifest.ts';
 
 export interface FetchedBlob {
@@ -15,13 +16,32 @@ export interface FetchedBlob {
 }
 
 export interface DownloadOptions {
+  /** Asks the registry for the blob from an offset on. */
+  readonly fetch: (offset: number, signal: AbortSignal) => Promise<FetchedBlob>;
   readonly signal: AbortSignal;
   readonly onProgress: (bytes: number) => void;
+  /** All bytes are there and their digest is right. */
+  readonly onVerified: () => void;
+  /** An attempt failed. Resolves when the next may begin, rejects to give up. */
+  readonly onFault: (fault: unknown, hasProgressed: boolean) => Promise<void>;
 }
 
+/** The content does not have the digest that it was asked by. */
+export class DigestError extends HyperError {
+  /** True when a part of it was left by an earlier download: from the start it may come right. */
+  readonly wasResumed: boolean;
+
+  constructor(message: string, wasResumed: boolean) {
+    super('INVALID_ARGUMENT', message);
+    this.wasResumed = wasResumed;
+  }
+}
+
+const scanBytes = 1024 * 1024;
+
 /**
- * Downloaded blobs, content-addressed: `<hex>` is complete and verified, `<hex>.part` is the verified
- * beginning of one that the next attempt goes on with.
+ * Blobs on their way to layers: `<hex>.part` is what has arrived of one. The next download goes on
+ * where the last ended; the digest over all of it decides, so a part is never trusted.
  */
 export class BlobStore {
   readonly #directory: string;
@@ -35,82 +55,120 @@ export class BlobStore {
     return new BlobStore(directory);
   }
 
-  /** Path of the verified blob, downloaded by `fetch` from where an earlier attempt ended. */
-  async download(
+  /**
+   * Downloads a blob while `consume` reads it; the stream ends only when the digest is right. A fault of
+   * the download counts more than what it did to the consumer. The part stays until `remove`.
+   */
+  async stream<T>(
     blob: Descriptor,
-    fetch: (offset: number) => Promise<FetchedBlob>,
     options: DownloadOptions,
-  ): Promise<string> {
-    const file = path.join(this.#directory, hexOf(blob.digest));
-    if ((await sizeOf(file)) === blob.sizeBytes) return file;
-    const part = `${file}.part`;
-    const have = Math.min((await sizeOf(part)) ?? 0, blob.sizeBytes);
-    if (have < blob.sizeBytes) {
-      const { body, offset } = await fetch(have);
-      await append(body, { part, offset, limit: blob.sizeBytes }, options);
-    }
-    await verify(part, blob);
-    await rename(part, file);
-    return file;
+    consume: (content: AsyncIterable<Buffer>) => Promise<T>,
+  ): Promise<T> {
+    const part = this.#partOf(blob);
+    await using handle = await open(part, constants.O_RDWR | constants.O_CREAT, 0o600);
+    const file = new GrowingFile(handle);
+    const [download, consumed] = await Promise.allSettled([
+      this.#download(blob, { handle, file }, options),
+      consume(file.read()),
+    ]);
+    if (download.status === 'rejected') throw download.reason as Error;
+    if (consumed.status === 'rejected') throw consumed.reason as Error;
+    return consumed.value;
   }
 
   async remove(blob: Descriptor): Promise<void> {
-    await rm(path.join(this.#directory, hexOf(blob.digest)), { force: true });
+    await rm(this.#partOf(blob), { force: true });
   }
-}
 
-async function append(
-  body: Readable,
-  target: { readonly part: string; readonly offset: number; readonly limit: number },
-  options: DownloadOptions,
-): Promise<void> {
-  let received = target.offset;
-  async function* counted(): AsyncGenerator<Buffer> {
-    for await (const chunk of body as AsyncIterable<Buffer>) {
-      received += chunk.length;
-      if (received > target.limit) {
-        throw new HyperError('INVALID_ARGUMENT', 'the registry sends more than the manifest says');
+  /** Forgets all unfinished downloads. Returns the bytes freed. */
+  async clear(): Promise<number> {
+    let freedBytes = 0;
+    for (const name of await readdir(this.#directory)) {
+      const file = path.join(this.#directory, name);
+      freedBytes += (await stat(file)).blocks * 512;
+      await rm(file);
+    }
+    return freedBytes;
+  }
+
+  async #download(
+    blob: Descriptor,
+    target: { readonly handle: FileHandle; readonly file: GrowingFile },
+    options: DownloadOptions,
+  ): Promise<void> {
+    const { handle, file } = target;
+    try {
+      const hash = createHash('sha256');
+      await adoptPart(handle, { file, hash, limit: blob.sizeBytes });
+      const wasResumed = file.length > 0;
+      options.onProgress(file.length);
+      while (file.length < blob.sizeBytes) {
+        await attempt(blob, { file, hash }, options);
       }
-      options.onProgress(received);
-      yield chunk;
+      const digest = `sha256:${hash.digest('hex')}`;
+      if (digest !== blob.digest) {
+        await this.remove(blob);
+        const text = `filesystem layer verification failed for digest ${blob.digest}: the content has ${digest}`;
+        throw new DigestError(text, wasResumed);
+      }
+      options.onVerified();
+      file.end();
+    } catch (thrown) {
+      file.end(thrown);
+      throw thrown;
     }
   }
-  const flags = target.offset === 0 ? 'w' : 'r+';
-  const writer = createWriteStream(target.part, { flags, start: target.offset, mode: 0o600 });
-  await pipeline(counted(), writer, { signal: options.signal });
+
+  #partOf(blob: Descriptor): string {
+    return path.join(this.#directory, `${hexOf(blob.digest)}.part`);
+  }
 }
 
-async function verify(part: string, blob: Descriptor): Promise<void> {
-  await using handle = await open(part, 'r');
-  const meter = new DigestMeter({ highWaterMark: 1024 * 1024 });
-  await pipeline(
-    handle.createReadStream({ autoClose: false, highWaterMark: 1024 * 1024 }),
-    meter,
-    async (source) => {
-      // Draining is enough: the meter has seen what passes.
-      for await (const _ of source);
-    },
-  );
-  if (meter.bytes < blob.sizeBytes) {
-    throw new HyperError(
-      'UNAVAILABLE',
-      `blob ${blob.digest.slice(0, 19)}: the connection ended after ${String(meter.bytes)} of ${String(blob.sizeBytes)} bytes`,
-    );
-  }
-  if (meter.digest() !== blob.digest) {
-    await rm(part);
-    throw new HyperError(
-      'INVALID_ARGUMENT',
-      `filesystem layer verification failed for digest ${blob.digest}: the content has ${meter.digest()}`,
-    );
-  }
-  await handle.sync();
+interface Sink {
+  readonly file: GrowingFile;
+  readonly hash: Hash;
 }
 
-async function sizeOf(file: string): Promise<number | null> {
+/** What an earlier download left counts as arrived. */
+async function adoptPart(
+  handle: FileHandle,
+  { file, hash, limit }: Sink & { readonly limit: number },
+): Promise<void> {
+  const buffer = Buffer.allocUnsafe(scanBytes);
+  for (;;) {
+    const wanted = Math.min(scanBytes, limit - file.length);
+    if (wanted === 0) return;
+    const { bytesRead } = await handle.read(buffer, 0, wanted, file.length);
+    if (bytesRead === 0) return;
+    hash.update(buffer.subarray(0, bytesRead));
+    file.adopt(bytesRead);
+  }
+}
+
+/** One request; returns when the blob is whole or the next attempt may begin. */
+async function attempt(blob: Descriptor, sink: Sink, options: DownloadOptions): Promise<void> {
+  const before = sink.file.length;
   try {
-    return (await stat(file)).size;
-  } catch {
-    return null;
+    const { body, offset } = await options.fetch(before, options.signal);
+    let toSkip = before - offset;
+    for await (const received of body as AsyncIterable<Buffer>) {
+      const chunk = received.subarray(Math.min(toSkip, received.length));
+      toSkip -= received.length - chunk.length;
+      if (chunk.length === 0) continue;
+      if (sink.file.length + chunk.length > blob.sizeBytes) {
+        const text = `blob ${blob.digest}: the registry sends more than the ${String(blob.sizeBytes)} bytes of the manifest`;
+        throw new HyperError('INVALID_ARGUMENT', text);
+      }
+      sink.hash.update(chunk);
+      await sink.file.write(chunk);
+      options.onProgress(sink.file.length);
+    }
+    if (sink.file.length < blob.sizeBytes) {
+      const text = `blob ${blob.digest}: the connection ended after ${String(sink.file.length)} of ${String(blob.sizeBytes)} bytes`;
+      throw new HyperError('UNAVAILABLE', text);
+    }
+  } catch (thrown) {
+    options.signal.throwIfAborted();
+    await options.onFault(thrown, sink.file.length > before);
   }
 }

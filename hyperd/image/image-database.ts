@@ -78,6 +78,24 @@ export class ImageDatabase implements Disposable {
     this.#database.prepare('DELETE FROM names WHERE name = ?').run(name);
   }
 
+  /** All of `action`, or nothing of it, is recorded. */
+  transaction(action: () => void): void {
+    this.#database.exec('BEGIN IMMEDIATE');
+    try {
+      action();
+      this.#database.exec('COMMIT');
+    } catch (thrown) {
+      this.#database.exec('ROLLBACK');
+      throw thrown;
+    }
+  }
+
+  hasLayer(diffId: string): boolean {
+    return (
+      this.#database.prepare('SELECT 1 FROM layers WHERE diff_id = ?').get(diffId) !== undefined
+    );
+  }
+
   layerSizes(): ReadonlyMap<string, number> {
     const rows = this.#database.prepare('SELECT diff_id, size FROM layers').all();
     return new Map(rows.map((row) => [String(row['diff_id']), Number(row['size'])]));

@@ -2,13 +2,7 @@ import { HyperError } from '../base/error.ts';
 import { type ParsedConfig, parseImageConfig } from './image-config.ts';
 import type { ImageDatabase } from './image-database.ts';
 import type { HistoryEntry, ImageRecord } from './image-store.ts';
-import {
-  familiarName,
-  familiarReference,
-  parseReference,
-  type Reference,
-  withDefaultTag,
-} from './reference.ts';
+import { familiarReference, parseReference, type Reference, withDefaultTag } from './reference.ts';
 
 const shortIdPattern = /^(?:sha256:)?([0-9a-f]{1,64})$/;
 
@@ -109,11 +103,6 @@ export class ImageIndex {
     }
     return parsed;
   }
-}
-
-/** The repository of a name: `busybox` of `busybox:latest` and of `busybox@sha256:…`. */
-export function repositoryOf(name: string): string {
-  return familiarName(parseReference(name));
 }
 
 function tryParse(text: string): Reference | null {

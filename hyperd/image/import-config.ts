@@ -1,19 +1,23 @@
 import { HyperError } from '../base/error.ts';
 import type { Digest } from './digest.ts';
-import type { ImportOptions, Platform } from './image-store.ts';
+import type { Platform } from './image-store.ts';
 
 type MutableConfig = Record<string, unknown>;
 
-/** The config blob of an image made of one imported layer, with `--change` instructions applied. */
+/** The `config` object that `--change` instructions make. INVALID_ARGUMENT for one that is none. */
+export function parseChanges(changes: readonly string[]): object {
+  const config: MutableConfig = {};
+  for (const change of changes) applyChange(config, change);
+  return config;
+}
+
+/** The config blob of an image made of one imported layer. */
 export function importedConfig(
   diffId: Digest,
-  platform: Platform,
-  options: Pick<ImportOptions, 'message' | 'changes'>,
+  parts: { readonly platform: Platform; readonly runConfig: object; readonly comment: string },
 ): Buffer {
   const created = new Date().toISOString();
-  const comment = options.message ?? 'Imported from -';
-  const config: MutableConfig = {};
-  for (const change of options.changes ?? []) applyChange(config, change);
+  const { platform, runConfig, comment } = parts;
   const { os, architecture, variant } = platform;
   return Buffer.from(
     JSON.stringify({
@@ -22,7 +26,7 @@ export function importedConfig(
       ...(variant === undefined ? {} : { variant }),
       created,
       comment,
-      config,
+      config: runConfig,
       rootfs: { type: 'layers', diff_ids: [diffId] },
       history: [{ created, comment }],
     }),

@@ -1,15 +1,13 @@
-import { createReadStream } from 'node:fs';
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { once } from 'node:events';
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { PassThrough, type Readable, type Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { createGunzip, createZstdDecompress } from 'node:zlib';
 
-import { HyperError, messageOf } from '../base/error.ts';
-import { spawnProcess } from '../base/subprocess.ts';
+import { HyperError, isErrno, messageOf } from '../base/error.ts';
+import { type ChildProcess, spawnProcess } from '../base/subprocess.ts';
+import { isDecompressionError, openCompressed } from './decompress.ts';
 import { type Digest, DigestMeter, hexOf } from './digest.ts';
-import { TarCheck } from './tar-check.ts';
+import { TarFilter } from './tar-filter.ts';
 
 export interface ConvertedLayer {
   readonly diffId: Digest;
@@ -23,7 +21,23 @@ export interface ConvertOptions {
   readonly onProgress?: (bytes: number) => void;
 }
 
+interface ConversionJob extends ConvertOptions {
+  readonly what: string;
+  readonly expected: Digest | null;
+}
+
 const stderrTailChars = 1000;
+const bufferBytes = 256 * 1024;
+/** Same tar, same bytes: no UUID, no build time; file contents start at block borders. */
+const mkfsOptions = [
+  '--quiet',
+  '--tar=f',
+  '--aufs',
+  '-Uclear',
+  '-T0',
+  '--mkfs-time',
+  '-Enoinline_data',
+];
 
 /** Turns layer tars into EROFS images, content-addressed by diffId, without unpacking them anywhere. */
 export class LayerConverter {
@@ -58,6 +72,7 @@ export class LayerConverter {
       .map((file) => `sha256:${file.slice(0, 64)}`);
   }
 
+  /** Returns the bytes freed. */
   async remove(diffId: Digest): Promise<number> {
     const file = this.pathOf(diffId);
     const { blocks } = await stat(file);
@@ -65,115 +80,121 @@ export class LayerConverter {
     return blocks * 512;
   }
 
-  /** Converts a layer file (tar, plain or compressed). With `expected`, a different diffId is an error. */
+  /**
+   * Converts a layer (tar, plain or compressed) as it streams in. With `expected`, a different diffId
+   * is an error. On failure nothing is left behind.
+   */
   async convert(
-    file: string,
+    layer: AsyncIterable<Buffer>,
     expected: Digest | null,
     options: ConvertOptions,
   ): Promise<ConvertedLayer> {
-    const source = createReadStream(file, { highWaterMark: 256 * 1024 });
     const what = expected === null ? 'layer' : `layer ${expected.slice(0, 19)}`;
-    return this.#build(source, await decompressorFor(file, what), { what, expected, ...options });
-  }
-
-  async #build(
-    source: Readable,
-    decompressor: Transform,
-    job: ConvertOptions & { readonly what: string; readonly expected: Digest | null },
-  ): Promise<ConvertedLayer> {
     const temporary = path.join(this.#directory, `${String(this.#nextTemporary++)}.tmp`);
-    const meter = new DigestMeter({ highWaterMark: 256 * 1024 });
-    const mkfs = spawnProcess(
-      this.#mkfsErofs,
-      ['--quiet', '--tar=f', '--aufs', '-Uclear', '-Enoinline_data', temporary],
-      { stdio: ['pipe', 'ignore', 'pipe'] },
-    );
-    const ended = once(mkfs, 'close');
-    ended.catch(() => undefined);
-    let stderr = '';
-    mkfs.stderr?.on('data', (chunk: Buffer) => {
-      stderr = (stderr + chunk.toString()).slice(-stderrTailChars);
-    });
+    const mkfs = new MkfsProcess(this.#mkfsErofs, temporary);
     try {
-      if (mkfs.stdin === null) throw new Error('mkfs.erofs has no input');
-      await pipeline(
-        counted(source, job.onProgress),
-        decompressor,
-        new TarCheck(job.what),
-        meter,
-        mkfs.stdin,
-        {
-          signal: job.signal,
-        },
-      );
-      const [code] = (await ended) as [number | null];
-      if (code !== 0) {
-        throw new HyperError('INTERNAL', `${job.what}: mkfs.erofs failed: ${stderr.trim()}`);
-      }
-      const diffId = meter.digest();
-      if (job.expected !== null && diffId !== job.expected) {
-        const text = `${job.what}: its content has the digest ${diffId}, the image config says ${job.expected}`;
-        throw new HyperError('INVALID_ARGUMENT', text);
-      }
+      const converted = await stream(layer, mkfs, { ...options, what, expected });
       await sync(temporary);
-      await rename(temporary, this.pathOf(diffId));
-      return { diffId, sizeBytes: meter.bytes };
+      await rename(temporary, this.pathOf(converted.diffId));
+      await sync(this.#directory);
+      return converted;
     } catch (thrown) {
-      mkfs.kill('SIGKILL');
-      await ended.catch(() => undefined);
+      await mkfs.kill();
       await rm(temporary, { force: true });
-      job.signal.throwIfAborted();
-      throw explain(thrown, job.what, stderr);
+      options.signal.throwIfAborted();
+      throw explain(thrown, what, mkfs.stderr);
     }
   }
 }
 
+/** mkfs.erofs, reading a tar from its stdin. */
+class MkfsProcess {
+  readonly child: ChildProcess;
+  stderr = '';
+  readonly #ended: Promise<unknown[]>;
+
+  constructor(binary: string, target: string) {
+    this.child = spawnProcess(binary, [...mkfsOptions, target], {
+      stdio: ['pipe', 'ignore', 'pipe'],
+    });
+    this.#ended = once(this.child, 'close');
+    this.#ended.catch(() => undefined);
+    this.child.stderr?.on('data', (chunk: Buffer) => {
+      this.stderr = (this.stderr + chunk.toString()).slice(-stderrTailChars);
+    });
+  }
+
+  /** Rejects when it failed or could not be started. */
+  async ended(): Promise<void> {
+    const [code, killedBy] = (await this.#ended) as [number | null, string | null];
+    if (code !== 0) {
+      throw new Error(killedBy === null ? `exit status ${String(code)}` : `killed by ${killedBy}`);
+    }
+  }
+
+  async kill(): Promise<void> {
+    this.child.kill('SIGKILL');
+    await this.#ended.catch(() => undefined);
+  }
+}
+
+async function stream(
+  layer: AsyncIterable<Buffer>,
+  mkfs: MkfsProcess,
+  job: ConversionJob,
+): Promise<ConvertedLayer> {
+  const { stdin } = mkfs.child;
+  if (stdin === null) throw new Error('mkfs.erofs has no input');
+  const { decompressor, source } = await openCompressed(layer, job.what);
+  const meter = new DigestMeter({ highWaterMark: bufferBytes });
+  const filter = new TarFilter(job.what);
+  await pipeline(counted(source, job.onProgress), decompressor, meter, filter, stdin, {
+    signal: job.signal,
+  });
+  await mkfs.ended();
+  const diffId = meter.digest();
+  if (job.expected !== null && diffId !== job.expected) {
+    const text = `${job.what}: its content has the digest ${diffId}, the image config says ${job.expected}`;
+    throw new HyperError('INVALID_ARGUMENT', text);
+  }
+  return { diffId, sizeBytes: meter.bytes };
+}
+
 /** Tells how much was taken; a listener for data would start the flow too early. */
 async function* counted(
-  source: Readable,
+  source: AsyncIterable<Buffer>,
   onProgress: ((bytes: number) => void) | undefined,
 ): AsyncGenerator<Buffer> {
   let consumed = 0;
-  for await (const chunk of source as AsyncIterable<Buffer>) {
+  for await (const chunk of source) {
     consumed += chunk.length;
     onProgress?.(consumed);
     yield chunk;
   }
 }
 
+/** What mkfs.erofs says counts more than that it stopped reading. */
 function explain(thrown: unknown, what: string, stderr: string): unknown {
   if (thrown instanceof HyperError) return thrown;
-  const code = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : '';
-  if (code.startsWith('Z_') || code.startsWith('ZSTD') || code === 'ERR_BUFFER_TOO_LARGE') {
-    return new HyperError(
-      'INVALID_ARGUMENT',
-      `${what}: it cannot be decompressed: ${messageOf(thrown)}`,
-      {
-        cause: thrown,
-      },
-    );
+  if (isDecompressionError(thrown)) {
+    const text = `${what}: it cannot be decompressed: ${messageOf(thrown)}`;
+    return new HyperError('INVALID_ARGUMENT', text, { cause: thrown });
   }
-  const detail = code === 'EPIPE' && stderr !== '' ? stderr.trim() : messageOf(thrown);
-  return new HyperError('INTERNAL', `${what}: conversion to EROFS failed: ${detail}`, {
+  if (isErrno(thrown, 'ENOENT')) {
+    return new HyperError('UNAVAILABLE', `${what}: mkfs.erofs is not installed on this host`, {
+      cause: thrown,
+    });
+  }
+  const detail = stderr.trim() === '' ? messageOf(thrown) : stderr.trim();
+  if (/No space left|ENOSPC/.test(detail)) {
+    return new HyperError('INTERNAL', `${what}: no space left on device`, {
+      cause: thrown,
+      hint: 'remove images that are not needed, or move the data root to a larger disk',
+    });
+  }
+  return new HyperError('INTERNAL', `${what}: mkfs.erofs cannot convert it: ${detail}`, {
     cause: thrown,
   });
-}
-
-async function decompressorFor(file: string, what: string): Promise<Transform> {
-  await using handle = await open(file, 'r');
-  const magic = Buffer.alloc(6);
-  await handle.read(magic, 0, magic.length, 0);
-  if (magic.readUInt16BE(0) === 0x1f8b) return createGunzip({ chunkSize: 256 * 1024 });
-  if (magic.readUInt32LE(0) === 0xfd2fb528) return createZstdDecompress({ chunkSize: 256 * 1024 });
-  const others: readonly (readonly [string, string])[] = [
-    ['fd377a585a00', 'xz'],
-    ['425a68', 'bzip2'],
-  ];
-  const other = others.find(([prefix]) => magic.toString('hex').startsWith(prefix));
-  if (other !== undefined) {
-    throw new HyperError('UNSUPPORTED', `${what}: ${other[1]} compression is not supported`);
-  }
-  return new PassThrough();
 }
 
 async function sync(file: string): Promise<void> {

@@ -1,15 +1,15 @@
 import { createWriteStream } from 'node:fs';
 import { mkdtemp, open, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { PassThrough, type Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { createGunzip, createZstdDecompress } from 'node:zlib';
 
 import { extract } from 'tar-stream';
 
 import { HyperError, messageOf } from '../base/error.ts';
-import { parseDigest } from './digest.ts';
-import { asArray, asObject, asString, asStrings, parseJson } from './json.ts';
+import { openCompressed } from './decompress.ts';
+import { digestOf, parseDigest } from './digest.ts';
+import { asArray, asObject, asString, asStrings, type JsonObject, parseJson } from './json.ts';
 import { chooseManifest, isIndex, parseManifest } from './manifest.ts';
 import { familiarReference, parseReference } from './reference.ts';
 
@@ -70,15 +70,9 @@ export class LoadedArchive implements AsyncDisposable {
   }
 
   async #spoolEntries(archive: Readable, signal: AbortSignal): Promise<void> {
-    const { first, rest } = await peek(archive);
-    const decompressor =
-      first.length >= 4 && first.readUInt16BE(0) === 0x1f8b
-        ? createGunzip()
-        : first.length >= 4 && first.readUInt32LE(0) === 0xfd2fb528
-          ? createZstdDecompress()
-          : new PassThrough();
+    const { source, decompressor } = await openCompressed(archive, 'image archive');
     const entries = extract();
-    const feeding = pipeline(rest, decompressor, entries, { signal });
+    const feeding = pipeline(source, decompressor, entries, { signal });
     feeding.catch(() => undefined);
     let count = 0;
     for await (const entry of entries) {
@@ -126,6 +120,8 @@ export class LoadedArchive implements AsyncDisposable {
     const images: ArchivedImage[] = [];
     for (const value of asArray(index['manifests'], 'index.json: manifests', 1000)) {
       const descriptor = asObject(value, 'index.json: manifests');
+      // Signed statements about an image (SLSA and the like) are listed beside it.
+      if (isAttestation(descriptor)) continue;
       const annotations = asObject(descriptor['annotations'] ?? {}, 'index.json: annotations');
       let bytes = await this.#blob(descriptor['digest']);
       if (isIndex(bytes))
@@ -145,7 +141,13 @@ export class LoadedArchive implements AsyncDisposable {
   }
 
   async #blob(digest: unknown): Promise<Buffer> {
-    return this.#json(blobName(parseDigest(digest, 'index.json: digest')));
+    const wanted = parseDigest(digest, 'index.json: digest');
+    const bytes = await this.#json(blobName(wanted));
+    if (digestOf(bytes) !== wanted) {
+      const text = `image archive: ${blobName(wanted)} has other content than its name says`;
+      throw new HyperError('INVALID_ARGUMENT', text);
+    }
+    return bytes;
   }
 
   async #json(name: string): Promise<Buffer> {
@@ -166,6 +168,11 @@ export class LoadedArchive implements AsyncDisposable {
   }
 }
 
+function isAttestation(descriptor: JsonObject): boolean {
+  const platform = descriptor['platform'];
+  return platform !== undefined && asObject(platform, 'index.json: platform')['os'] === 'unknown';
+}
+
 function blobName(digest: string): string {
   return `blobs/${digest.replace(':', '/')}`;
 }
@@ -173,24 +180,4 @@ function blobName(digest: string): string {
 /** Entries are only ever looked up by name, so a name that climbs is a name that nobody asks for. */
 function cleanName(name: string): string {
   return path.posix.normalize(`/${name}`).slice(1);
-}
-
-/** The first bytes, and the whole stream again. */
-async function peek(stream: Readable): Promise<{ first: Buffer; rest: AsyncIterable<Buffer> }> {
-  const chunks = (stream as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
-  let first: Buffer = Buffer.alloc(0);
-  while (first.length < 4) {
-    const next = await chunks.next();
-    if (next.done === true) break;
-    first = Buffer.concat([first, next.value]);
-  }
-  async function* rest(): AsyncGenerator<Buffer> {
-    yield first;
-    for (;;) {
-      const next = await chunks.next();
-      if (next.done === true) return;
-      yield next.value;
-    }
-  }
-  return { first, rest: rest() };
 }

@@ -2,6 +2,7 @@ import { HyperError } from '../base/error.ts';
 import { type Digest, parseDigest } from './digest.ts';
 import type { Platform } from './image-store.ts';
 import { asArray, asObject, asSize, asString, type JsonObject, parseJson } from './json.ts';
+import { hostPlatform, platformName, rankOf } from './platform.ts';
 
 /** What points to a blob (OCI image-spec, descriptor.md). */
 export interface Descriptor {
@@ -65,48 +66,39 @@ export function parseManifest(bytes: Uint8Array): Manifest {
   return { config, layers };
 }
 
-/** The platform of the machine that containers see. */
-export function hostPlatform(): Platform {
-  return { os: 'linux', architecture: process.arch === 'arm64' ? 'arm64' : 'amd64' };
-}
-
-/** The manifest of an index that fits a platform. NOT_FOUND with Docker's words when there is none. */
+/** The manifest of an index that fits a platform best. NOT_FOUND with Docker's words when none does. */
 export function chooseManifest(
   bytes: Uint8Array,
   platform: Platform | null,
   what: string,
 ): Descriptor {
   const wanted = platform ?? hostPlatform();
-  const entries = asArray(parseJson(bytes, 'index')['manifests'], 'index: manifests', 1000);
-  for (const value of entries) {
-    const entry = asObject(value, 'index: manifests');
-    if (
-      entry['platform'] !== undefined &&
-      fits(asObject(entry['platform'], 'index: platform'), wanted)
-    ) {
-      return parseDescriptor(entry, 'index: manifests');
-    }
+  const manifests = asArray(parseJson(bytes, 'index')['manifests'], 'index: manifests', 1000);
+  const entries = manifests.map((value) => asObject(value, 'index: manifests'));
+  let best: { readonly entry: JsonObject; readonly rank: number } | null = null;
+  for (const entry of entries) {
+    if (entry['platform'] === undefined) continue;
+    const rank = rankOf(parsePlatform(asObject(entry['platform'], 'index: platform')), wanted);
+    if (rank !== null && (best === null || rank < best.rank)) best = { entry, rank };
   }
-  const only = entries.length === 1 ? asObject(entries[0], 'index: manifests') : null;
-  if (only !== null && only['platform'] === undefined)
-    return parseDescriptor(only, 'index: manifests');
-  const name = [wanted.os, wanted.architecture, wanted.variant].filter(Boolean).join('/');
-  throw new HyperError(
-    'NOT_FOUND',
-    `no matching manifest for ${name} in the manifest list entries`,
-    {
-      hint: `${what} has no image for this platform`,
-    },
-  );
+  const [only] = entries;
+  if (best === null && entries.length === 1 && only?.['platform'] === undefined && only) {
+    best = { entry: only, rank: 0 };
+  }
+  if (best === null) {
+    const text = `no matching manifest for ${platformName(wanted)} in the manifest list entries`;
+    throw new HyperError('NOT_FOUND', text, { hint: `${what} has no image for this platform` });
+  }
+  return parseDescriptor(best.entry, 'index: manifests');
 }
 
-function fits(candidate: JsonObject, wanted: Platform): boolean {
-  const variant = asString(candidate['variant'], 'index: platform.variant');
-  return (
-    candidate['os'] === wanted.os &&
-    candidate['architecture'] === wanted.architecture &&
-    (wanted.variant === undefined || variant === wanted.variant)
-  );
+function parsePlatform(json: JsonObject): Platform {
+  const variant = asString(json['variant'], 'index: platform.variant');
+  return {
+    os: asString(json['os'], 'index: platform.os'),
+    architecture: asString(json['architecture'], 'index: platform.architecture'),
+    ...(variant === '' ? {} : { variant }),
+  };
 }
 
 function parseDescriptor(json: JsonObject, field: string): Descriptor {

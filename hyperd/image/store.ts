@@ -1,16 +1,17 @@
-import { createWriteStream } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
+import { mkdir, readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 
 import { HyperError } from '../base/error.ts';
 import { Mutex } from '../base/mutex.ts';
 import { BlobStore } from './blob-store.ts';
-import { type Digest, digestOf } from './digest.ts';
+import { chainIds } from './chain-id.ts';
+import { type Digest, digestOf, hexOf } from './digest.ts';
 import { parseImageConfig } from './image-config.ts';
 import { ImageDatabase } from './image-database.ts';
-import { ImageIndex, repositoryOf } from './image-index.ts';
+import { ImageIndex } from './image-index.ts';
+import { planRemoval } from './image-removal.ts';
 import type {
   HistoryEntry,
   ImageRecord,
@@ -23,12 +24,13 @@ import type {
   RemovedItem,
   RemoveOptions,
 } from './image-store.ts';
-import { importedConfig } from './import-config.ts';
+import { importedConfig, parseChanges } from './import-config.ts';
 import { LayerConverter } from './layer-converter.ts';
 import { LoadedArchive } from './loaded-archive.ts';
-import { hostPlatform } from './manifest.ts';
+import { hostPlatform } from './platform.ts';
+import { throttled } from './progress.ts';
 import { Puller } from './pull.ts';
-import { familiarReference, parseReference, withDefaultTag } from './reference.ts';
+import { familiarName, familiarReference, parseReference, withDefaultTag } from './reference.ts';
 import type { RegistryConfig } from './registry-config.ts';
 
 export interface ImageStoreConfig {
@@ -44,32 +46,48 @@ export async function openImageStore(config: ImageStoreConfig): Promise<ImageSto
   const { directory } = config;
   await mkdir(directory, { recursive: true, mode: 0o700 });
   for (const entry of await readdir(directory)) {
-    if (/^(load|import)-/.test(entry)) await rm(path.join(directory, entry), { recursive: true });
+    if (entry.startsWith('load-')) await rm(path.join(directory, entry), { recursive: true });
   }
   const converter = await LayerConverter.open(path.join(directory, 'layers'), config.mkfsErofs);
   const blobs = await BlobStore.open(path.join(directory, 'blobs'));
-  return new FileImageStore(config, converter, blobs);
+  const database = new ImageDatabase(path.join(directory, 'images.db'));
+  // A layer whose file is gone is fetched again by the next pull.
+  const files = new Set(await converter.list());
+  for (const diffId of database.layerSizes().keys()) {
+    if (!files.has(diffId)) database.removeLayer(diffId);
+  }
+  return new FileImageStore(config, { converter, blobs, database });
 }
 
 class FileImageStore implements ImageStore {
   readonly #directory: string;
   readonly #converter: LayerConverter;
+  readonly #blobs: BlobStore;
   readonly #database: ImageDatabase;
   readonly #index: ImageIndex;
   readonly #puller: Puller;
   /** Guards removal against the registration of images that share layers. */
   readonly #mutex = new Mutex();
   #additions = 0;
+  readonly #running = new Set<Promise<unknown>>();
+  #sweepIsDue = false;
 
-  constructor(config: ImageStoreConfig, converter: LayerConverter, blobs: BlobStore) {
+  constructor(
+    config: ImageStoreConfig,
+    parts: {
+      readonly converter: LayerConverter;
+      readonly blobs: BlobStore;
+      readonly database: ImageDatabase;
+    },
+  ) {
     this.#directory = config.directory;
-    this.#converter = converter;
-    this.#database = new ImageDatabase(path.join(config.directory, 'images.db'));
+    this.#converter = parts.converter;
+    this.#blobs = parts.blobs;
+    this.#database = parts.database;
     this.#index = new ImageIndex(this.#database);
     this.#puller = new Puller(config.registries ?? {}, {
-      blobs,
-      converter,
-      hasLayer: (diffId) => this.#database.layerSizes().has(diffId),
+      ...parts,
+      hasLayer: (diffId) => this.#database.hasLayer(diffId),
       addLayer: (diffId, sizeBytes) => {
         this.#database.addLayer(diffId, sizeBytes);
       },
@@ -79,14 +97,16 @@ class FileImageStore implements ImageStore {
   pull(reference: string, options: PullOptions): Promise<ImageRecord> {
     return this.#whileAdding(async () => {
       const wanted = withDefaultTag(parseReference(reference));
-      const before = this.#idOf(familiarReference(wanted));
+      const name = familiarReference(wanted);
+      const before = this.#idOf(name);
       const pulled = await this.#puller.pull(wanted, options);
-      this.#register(pulled.config, [pulled.name], [pulled.digestName]);
+      const id = digestOf(pulled.config);
+      const tags = pulled.tagName === null ? [] : [pulled.tagName];
+      this.#register(pulled.config, tags, [pulled.digestName]);
       options.onProgress({ status: `Digest: ${pulled.digest}` });
-      const isNew = before !== digestOf(pulled.config);
-      const verb = isNew ? 'Downloaded newer image' : 'Image is up to date';
-      options.onProgress({ status: `Status: ${verb} for ${familiarReference(wanted)}` });
-      return this.#index.get(digestOf(pulled.config));
+      const verb = before === id ? 'Image is up to date' : 'Downloaded newer image';
+      options.onProgress({ status: `Status: ${verb} for ${name}` });
+      return this.#index.get(id);
     });
   }
 
@@ -105,12 +125,16 @@ class FileImageStore implements ImageStore {
       const results: LoadedImage[] = [];
       for (const image of await loaded.images()) {
         const { id, diffIds } = parseImageConfig(image.config);
-        if (diffIds.length === 0 || diffIds.length !== image.layerFiles.length) {
+        if (diffIds.length === 0) {
+          const text = 'image archive: an image has no layers: there is nothing to run';
+          throw new HyperError('INVALID_ARGUMENT', text);
+        }
+        if (diffIds.length !== image.layerFiles.length) {
           const text = `image archive: the config names ${String(diffIds.length)} layers, the manifest ${String(image.layerFiles.length)}`;
           throw new HyperError('INVALID_ARGUMENT', text);
         }
         for (const [index, diffId] of diffIds.entries()) {
-          await this.#addLayer(diffId, image.layerFiles[index] ?? '', options.signal);
+          await this.#addLayer(diffId, image.layerFiles[index] ?? '', options);
         }
         this.#register(image.config, image.references, []);
         const shown = image.references.map((name) => `Loaded image: ${name}\n`);
@@ -125,22 +149,18 @@ class FileImageStore implements ImageStore {
   importRootfs(archive: Readable, options: ImportOptions): Promise<ImageRecord> {
     return this.#whileAdding(async () => {
       const reference = options.reference === undefined ? [] : [tagName(options.reference)];
-      const scratch = await mkdtemp(path.join(this.#directory, 'import-'));
-      try {
-        const file = path.join(scratch, 'layer');
-        await pipeline(archive, createWriteStream(file, { mode: 0o600 }), {
-          signal: options.signal,
-        });
-        const layer = await this.#converter.convert(file, null, { signal: options.signal });
-        this.#database.addLayer(layer.diffId, layer.sizeBytes);
-        const platform = options.platform ?? hostPlatform();
-        const config = importedConfig(layer.diffId, platform, options);
-        this.#register(config, reference, []);
-        options.onProgress({ status: digestOf(config) });
-        return this.#index.get(digestOf(config));
-      } finally {
-        await rm(scratch, { recursive: true, force: true });
-      }
+      const platform = options.platform ?? hostPlatform();
+      const runConfig = parseChanges(options.changes ?? []);
+      const layer = await this.#converter.convert(archive, null, { signal: options.signal });
+      this.#database.addLayer(layer.diffId, layer.sizeBytes);
+      const config = importedConfig(layer.diffId, {
+        platform,
+        runConfig,
+        comment: options.message ?? 'Imported from -',
+      });
+      this.#register(config, reference, []);
+      options.onProgress({ status: digestOf(config) });
+      return this.#index.get(digestOf(config));
     });
   }
 
@@ -152,11 +172,15 @@ class FileImageStore implements ImageStore {
     return this.#index.get(nameOrId);
   }
 
-  layers(imageId: string): Promise<readonly LayerFile[]> {
-    const { diffIds } = this.#index.get(imageId);
-    return Promise.resolve(
-      diffIds.map((diffId) => ({ diffId, path: this.#converter.pathOf(diffId) })),
-    );
+  async layers(imageId: string): Promise<readonly LayerFile[]> {
+    const image = this.#index.get(imageId);
+    const present = new Set(await this.#converter.list());
+    const missing = image.diffIds.find((diffId) => !present.has(diffId));
+    if (missing !== undefined) {
+      const text = `image ${image.repoTags[0] ?? image.id}: the file of its layer ${missing} is missing`;
+      throw new HyperError('INTERNAL', text, { hint: 'pull or load the image again' });
+    }
+    return image.diffIds.map((diffId) => ({ diffId, path: this.#converter.pathOf(diffId) }));
   }
 
   history(nameOrId: string): readonly HistoryEntry[] {
@@ -172,16 +196,19 @@ class FileImageStore implements ImageStore {
     return this.#mutex.run(async () => {
       const image = this.#index.get(nameOrId);
       const name = this.#index.nameOf(nameOrId, image);
-      const tags = image.repoTags;
-      if (name !== null && tags.filter((tag) => tag !== name).length > 0) {
-        this.#database.removeName(name);
-        return [{ Untagged: name }];
-      }
-      refuseWhileInUse(nameOrId, image, name, options);
-      this.#database.removeImage(image.id);
-      const names = [...image.repoTags, ...image.repoDigests];
-      await this.#sweep();
-      return [...names.map((Untagged) => ({ Untagged })), { Deleted: image.id }];
+      const { untag, deletes } = planRemoval({ nameOrId, name }, image, options);
+      this.#database.transaction(() => {
+        for (const gone of untag) this.#database.removeName(gone);
+        if (deletes) this.#database.removeImage(image.id);
+      });
+      const untagged = untag.map((Untagged) => ({ Untagged }));
+      if (!deletes) return untagged;
+      const { removed } = await this.#sweep();
+      const chain = chainIds(image.diffIds).filter((_, index) =>
+        removed.has(image.diffIds[index] ?? ''),
+      );
+      const layers = chain.toReversed().map((Deleted) => ({ Deleted }));
+      return [...untagged, { Deleted: image.id }, ...layers];
     });
   }
 
@@ -194,53 +221,82 @@ class FileImageStore implements ImageStore {
   }
 
   collectGarbage(): Promise<number> {
-    return this.#mutex.run(() => this.#sweep());
+    return this.#mutex.run(async () => {
+      const { freedBytes } = await this.#sweep();
+      return freedBytes + (this.#additions > 0 ? 0 : await this.#blobs.clear());
+    });
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#puller[Symbol.asyncDispose]();
+    await Promise.allSettled(this.#running);
     this.#database[Symbol.dispose]();
-    return this.#puller[Symbol.asyncDispose]();
   }
 
-  async #addLayer(diffId: Digest, file: string, signal: AbortSignal): Promise<void> {
-    if (this.#database.layerSizes().has(diffId)) return;
-    const layer = await this.#converter.convert(file, diffId, { signal });
+  async #addLayer(diffId: Digest, file: string, options: LoadOptions): Promise<void> {
+    if (this.#database.hasLayer(diffId)) return;
+    const total = (await stat(file)).size;
+    const id = hexOf(diffId).slice(0, 12);
+    const layer = await this.#converter.convert(createReadStream(file), diffId, {
+      signal: options.signal,
+      onProgress: throttled((current) => {
+        options.onProgress({ status: 'Loading layer', id, progressDetail: { current, total } });
+      }),
+    });
     this.#database.addLayer(layer.diffId, layer.sizeBytes);
   }
 
   #register(config: Uint8Array, names: readonly string[], digestNames: readonly string[]): void {
     const id = digestOf(config);
-    this.#database.addImage(id, config);
-    for (const name of names) this.#database.setName(name, id, false);
-    for (const name of digestNames) this.#database.setName(name, id, true);
+    this.#database.transaction(() => {
+      this.#database.addImage(id, config);
+      for (const name of names) this.#database.setName(name, id, false);
+      for (const name of digestNames) this.#database.setName(name, id, true);
+    });
   }
 
   #idOf(name: string): string | null {
     return this.#database.names().find((entry) => entry.name === name)?.image ?? null;
   }
 
+  /** Layers of an image that is being added belong to nobody yet: nothing is swept meanwhile. */
   async #whileAdding<T>(action: () => Promise<T>): Promise<T> {
-    this.#additions += 1;
+    await this.#mutex.run(() => {
+      this.#additions += 1;
+      return Promise.resolve();
+    });
+    const work = action();
+    this.#running.add(work);
     try {
-      return await action();
+      return await work;
     } finally {
+      this.#running.delete(work);
       this.#additions -= 1;
+      if (this.#sweepIsDue && this.#additions === 0) await this.#mutex.run(() => this.#sweep());
     }
   }
 
-  /** Layers of no image and no lease. While something is being added its layers have no image yet. */
-  async #sweep(): Promise<number> {
-    if (this.#additions > 0) return 0;
+  /** Removes the layers of no image and no lease. */
+  async #sweep(): Promise<Swept> {
+    this.#sweepIsDue = this.#additions > 0;
+    const removed = new Set<Digest>();
+    let freedBytes = 0;
+    if (this.#sweepIsDue) return { removed, freedBytes };
     const used = new Set(this.#index.list().flatMap(({ diffIds }) => diffIds));
     for (const diffId of this.#database.leasedLayers()) used.add(diffId);
-    let freedBytes = 0;
     for (const diffId of await this.#converter.list()) {
       if (used.has(diffId)) continue;
       this.#database.removeLayer(diffId);
       freedBytes += await this.#converter.remove(diffId);
+      removed.add(diffId);
     }
-    return freedBytes;
+    return { removed, freedBytes };
   }
+}
+
+interface Swept {
+  readonly removed: ReadonlySet<Digest>;
+  readonly freedBytes: number;
 }
 
 function tagName(reference: string): string {
@@ -248,35 +304,9 @@ function tagName(reference: string): string {
   if (parsed.digest !== null) {
     throw new HyperError('INVALID_ARGUMENT', 'refusing to create a tag with a digest reference');
   }
-  return familiarReference(parsed);
-}
-
-function refuseWhileInUse(
-  nameOrId: string,
-  image: ImageRecord,
-  name: string | null,
-  options: RemoveOptions,
-): void {
-  const users = options.usedBy(image.id);
-  const running = users.find((user) => user.running);
-  const shortImage = image.id.slice('sha256:'.length, 'sha256:'.length + 12);
-  if (name === null) {
-    const repositories = new Set(image.repoTags.map(repositoryOf));
-    if (repositories.size > 1 && !options.force) {
-      const text = `conflict: unable to delete ${shortImage} (must be forced) - image is referenced in multiple repositories`;
-      throw new HyperError('CONFLICT', text);
-    }
-    if (running !== undefined) {
-      const text = `conflict: unable to delete ${shortImage} (cannot be forced) - image is being used by running container ${running.containerId.slice(0, 12)}`;
-      throw new HyperError('CONFLICT', text);
-    }
+  if (familiarName(parsed) === 'sha256') {
+    const text = 'refusing to create an ambiguous tag using digest algorithm as name';
+    throw new HyperError('INVALID_ARGUMENT', text);
   }
-  const user = users[0];
-  if (user === undefined || options.force) return;
-  const container = user.containerId.slice(0, 12);
-  const text =
-    name === null
-      ? `conflict: unable to delete ${shortImage} (must be forced) - image is being used by stopped container ${container}`
-      : `conflict: unable to remove repository reference "${nameOrId}" (must force) - container ${container} is using its referenced image ${shortImage}`;
-  throw new HyperError('CONFLICT', text);
+  return familiarReference(parsed);
 }
