@@ -63,7 +63,8 @@ export class ApiClient {
     });
     if ((response.statusCode ?? 500) >= 400) throw await responseError(response);
     // Nobody reads an answer without a body, and an unread one would keep its connection, and us, alive.
-    if (response.statusCode === 204 || response.headers['content-length'] === '0') response.resume();
+    if (response.statusCode === 204 || response.headers['content-length'] === '0')
+      response.resume();
     return response;
   }
 
