@@ -30,6 +30,8 @@ export interface BuiltInit {
 export interface InitBuildOptions {
   readonly cacheDirectory: string;
   readonly onProgress: (line: string) => void;
+  /** Another program than hyperstart on the same C module: a test of that. */
+  readonly program?: string;
 }
 
 const here = import.meta.dirname;
@@ -46,7 +48,8 @@ const compilerFlags = [
  * compiler changed. Concurrent calls build once.
  */
 export async function buildInit(options: InitBuildOptions): Promise<BuiltInit> {
-  const inputsHash = await hashInputs();
+  const program = options.program ?? path.join(here, 'main.ts');
+  const inputsHash = await hashInputs(program);
   const root = path.join(options.cacheDirectory, 'hyperstart');
   const target = path.join(root, inputsHash);
   await mkdir(root, { recursive: true });
@@ -56,7 +59,7 @@ export async function buildInit(options: InitBuildOptions): Promise<BuiltInit> {
       options.onProgress('hyperstart: bundling, compiling to bytecode, linking');
       const scratch = await mkdtemp(path.join(root, 'build-'));
       try {
-        await buildInto(scratch, quickjs);
+        await buildInto(scratch, quickjs, program);
         await rename(path.join(scratch, 'out'), target);
       } finally {
         await rm(scratch, { recursive: true, force: true });
@@ -67,12 +70,12 @@ export async function buildInit(options: InitBuildOptions): Promise<BuiltInit> {
   });
 }
 
-async function buildInto(scratch: string, quickjs: string): Promise<void> {
+async function buildInto(scratch: string, quickjs: string, program: string): Promise<void> {
   const out = path.join(scratch, 'out');
   await mkdir(out);
   const script = path.join(scratch, 'hyperstart.js');
   await bundle({
-    entryPoints: [path.join(here, 'main.ts')],
+    entryPoints: [program],
     bundle: true,
     format: 'esm',
     platform: 'neutral',
@@ -140,13 +143,14 @@ async function ensureQuickjs(root: string, options: InitBuildOptions): Promise<s
   return target;
 }
 
-async function hashInputs(): Promise<string> {
+async function hashInputs(program: string): Promise<string> {
   const compiler = await run('musl-gcc', ['-dumpfullversion']);
   const hash = createHash('sha256').update(compiler.stdout).update(process.arch);
   const files = await readdir(here, { recursive: true });
   for (const file of files.filter((name) => /\.(ts|c|h)$/.test(name)).sort()) {
     hash.update(file).update(await readFile(path.join(here, file)));
   }
+  hash.update(path.relative(here, program)).update(await readFile(program));
   return hash.digest('hex').slice(0, 16);
 }
 
