@@ -1,9 +1,10 @@
+import { createHash } from 'node:crypto';
 import { access, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 
 import { run } from '../hyperd/base/subprocess.ts';
-import { openDebianArchive } from './debian-archive.ts';
+import { debianSuite, openDebianArchive } from './debian-archive.ts';
 import { withFileLock } from './file-lock.ts';
 import { archiveDirectory } from './paths.ts';
 
@@ -32,7 +33,7 @@ export interface ErofsUtilsOptions {
 export async function ensureMkfsErofs(options: ErofsUtilsOptions): Promise<string> {
   if (await readsTar('mkfs.erofs')) return 'mkfs.erofs';
   const directory = path.join(options.cacheDirectory, 'erofs-utils');
-  const target = path.join(directory, 'bin');
+  const target = path.join(directory, `${debianSuite}-${recipeHash()}`);
   const binary = path.join(target, 'mkfs.erofs');
   await mkdir(directory, { recursive: true });
   return await withFileLock(path.join(directory, 'lock'), async () => {
@@ -58,11 +59,17 @@ async function build(source: string, staging: string): Promise<void> {
   const at = { cwd: source };
   await run('autoreconf', ['--install', '--force'], at);
   await run('./configure', configureFlags, at);
-  await run('make', [`-j${String(availableParallelism())}`], at);
+  await run('nice', ['make', `-j${String(availableParallelism())}`], at);
   await mkdir(staging);
   for (const tool of ['mkfs/mkfs.erofs', 'fsck/fsck.erofs', 'dump/dump.erofs']) {
     await run('strip', ['-o', path.join(staging, path.basename(tool)), path.join(source, tool)]);
   }
+}
+
+/** Other flags, or another release, make another binary. */
+function recipeHash(): string {
+  const recipe = [sourcePackage, ...configureFlags].join('\0');
+  return createHash('sha256').update(recipe).digest('hex').slice(0, 12);
 }
 
 async function readsTar(binary: string): Promise<boolean> {
