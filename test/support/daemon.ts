@@ -57,10 +57,10 @@ export class TestDaemon implements AsyncDisposable {
   }
 
   async startHyperd(): Promise<void> {
-    const { HYPER_TEST_KERNEL, HYPER_TEST_INITRD, HYPER_TEST_MKFS_EROFS } = process.env;
+    const { HYPER_TEST_MKFS_EROFS } = process.env;
     const flags = [
-      ...['--kernel', HYPER_TEST_KERNEL ?? (await newest('kernel', 'vmlinux'))],
-      ...['--initrd', HYPER_TEST_INITRD ?? (await newest('hyperstart', 'initrd'))],
+      ...['--kernel', await newestArtifact('kernel')],
+      ...['--initrd', await newestArtifact('initrd')],
       ...['--mkfs-erofs', HYPER_TEST_MKFS_EROFS ?? path.join(cache, 'erofs-utils/bin/mkfs.erofs')],
       ...['--data-root', path.join(this.directory, 'data')],
       ...['--exec-root', path.join(this.directory, 'run')],
@@ -210,18 +210,17 @@ export class TestDaemon implements AsyncDisposable {
   }
 }
 
-/** The newest build of an artifact in the cache. */
-async function newest(kind: string, file: string): Promise<string> {
-  const { stdout } = await run('find', [
-    path.join(cache, kind),
-    '-name',
-    file,
-    '-printf',
-    '%T@ %p\n',
-  ]);
+/** Path of HyperKernel or the initrd: what `npm test` built, else the newest of the cache. */
+export async function newestArtifact(kind: 'kernel' | 'initrd'): Promise<string> {
+  const given = process.env[kind === 'kernel' ? 'HYPER_TEST_KERNEL' : 'HYPER_TEST_INITRD'];
+  if (given !== undefined) return given;
+  const [folder, file] = kind === 'kernel' ? ['kernel', 'vmlinux'] : ['hyperstart', 'initrd'];
+  const find = [path.join(cache, folder), '-name', file, '-printf', '%T@ %p\n'];
+  const { stdout } = await run('find', find);
+  const age = (line: string): number => Number(line.split(' ')[0]);
   const lines = stdout
     .trim()
     .split('\n')
-    .sort((a, b) => Number(b.split(' ')[0]) - Number(a.split(' ')[0]));
+    .sort((a, b) => age(b) - age(a));
   return lines[0]?.split(' ')[1] ?? '';
 }
