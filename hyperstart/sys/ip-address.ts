@@ -37,7 +37,8 @@ function parseIpv4(text: string, whole: string): readonly number[] {
 
 function parseIpv6(text: string): readonly number[] {
   const [head = '', tail, ...rest] = text.split('::');
-  if (rest.length > 0) {
+  // An IPv4 address can only be the end.
+  if (rest.length > 0 || (tail !== undefined && head.includes('.'))) {
     throw invalid(text);
   }
   const front = groups(head, text);

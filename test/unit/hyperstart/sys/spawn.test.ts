@@ -1,0 +1,281 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+
+import { Files } from '../../../../hyperstart/sys/files.ts';
+import { Kernel } from '../../../../hyperstart/sys/kernel.ts';
+import { Spawner } from '../../../../hyperstart/sys/spawn.ts';
+import type { NewNamespaces, SpawnOptions } from '../../../../hyperstart/sys/sys.ts';
+import { type CallHandler, FakeNative } from '../../../support/fake-native.ts';
+
+const ENOENT = 2;
+const ESRCH = 3;
+const CLONE_NEWPID = 0x20000000;
+const CLONE_NEWCGROUP = 0x2000000;
+const PR_SET_DUMPABLE = 4;
+const PR_CAPBSET_DROP = 24;
+const PR_SET_NO_NEW_PRIVS = 38;
+const statusRead = 100;
+
+const newNamespaces: NewNamespaces = {
+  kind: 'new',
+  hostname: 'box',
+  domainname: '',
+  cgroupNamespace: true,
+  root: '/run/c1/root',
+  readOnlyRoot: true,
+  mounts: [],
+  maskedPaths: [],
+  readonlyPaths: [],
+  sysctls: [],
+};
+
+const base: SpawnOptions = {
+  executable: '/bin/sh',
+  args: ['sh', '-c', 'true'],
+  env: ['A=b'],
+  cwd: '/work',
+  uid: 1000,
+  gid: 100,
+  groups: [7],
+  capabilitiesLow: 0b11,
+  capabilitiesHigh: 0,
+  noNewPrivileges: true,
+  seccompProgram: Buffer.alloc(16).toString('base64'),
+  rlimits: [{ resource: 7, soft: 1024, hard: -1 }],
+  oomScoreAdj: 0,
+  cgroup: '/sys/fs/cgroup/c1',
+  terminal: null,
+  stdin: 'pipe',
+  stdout: 'pipe',
+  stderr: 'null',
+  init: false,
+  namespaces: newNamespaces,
+};
+
+let native: FakeNative;
+let spawner: Spawner;
+
+/** What the child reports on the status pipe, to be read by the parent. */
+function report(...lines: readonly object[]): void {
+  const queue = lines.map((line) => `${JSON.stringify(line)}\n`);
+  const read: CallHandler = (fd, buffer) => {
+    const text = fd === statusRead + 4 ? (queue.shift() ?? '') : '';
+    const bytes = Buffer.from(text);
+    new Uint8Array(buffer as ArrayBuffer).set(bytes);
+    return bytes.length;
+  };
+  native.handlers.set('read', read);
+}
+
+beforeEach(() => {
+  native = new FakeNative();
+  const kernel = new Kernel(native);
+  spawner = new Spawner(kernel, new Files(kernel));
+  let next = statusRead;
+  native.handlers.set('pipe2', (buffer) => {
+    const view = new DataView(buffer as ArrayBuffer);
+    view.setInt32(0, next++, true);
+    view.setInt32(4, next++, true);
+    return 0;
+  });
+  native.handlers.set('openat', () => 50);
+  native.handlers.set('openat2', () => 51);
+  native.handlers.set('pidfd_open', () => 60);
+  native.handlers.set('ppoll', () => 1);
+  report();
+});
+
+/** Names of the calls of the child's last stretch, with what tells calls of the same name apart. */
+function childSteps(): readonly string[] {
+  const forkAt = native.calls.findIndex(([name]) => name === 'fork');
+  const executedAt = native.calls.findIndex(([name]) => name.startsWith('execve'));
+  return native.calls
+    .slice(forkAt + 1, executedAt + 1)
+    .map(([name, first]) => (name === 'prctl' ? `prctl ${Number(first).toString()}` : name));
+}
+
+function order(...names: readonly string[]): number[] {
+  const steps = childSteps();
+  return names.map((name) => steps.lastIndexOf(name));
+}
+
+const ascending = (positions: readonly number[]): number[] => [...positions].sort((a, b) => a - b);
+
+describe('Spawner, as the parent', () => {
+  it('hands out its ends of the pipes and keeps no other descriptor', () => {
+    const process = spawner.spawn(base);
+    expect(process).toEqual({ pid: 1234, stdin: 101, stdout: 102, stderr: null, terminal: null });
+    const closed = native.argumentsOf('close').map(([fd]) => fd);
+    const made = Array.from({ length: 8 }, (_, index) => statusRead + index);
+    expect(made.filter((fd) => !closed.includes(fd))).toEqual([101, 102]);
+    expect(new Set(closed).size).toBe(closed.length);
+  });
+
+  it('tells the step that failed, kills the child and closes everything', () => {
+    report({ step: 'execve', errno: ENOENT });
+    expect(() => spawner.spawn(base)).toThrow(
+      expect.objectContaining({ step: 'execve', errno: 'ENOENT', detail: 'error 2' }),
+    );
+    expect(native.argumentsOf('kill')).toEqual([[1234, 9]]);
+    const closed = native.argumentsOf('close').map(([fd]) => fd);
+    const made = Array.from({ length: 8 }, (_, index) => statusRead + index);
+    expect(made.filter((fd) => !closed.includes(fd))).toEqual([]);
+  });
+
+  it('ends a start that gets stuck', () => {
+    native.handlers.set('ppoll', () => 0);
+    expect(() => spawner.spawn(base)).toThrow(
+      expect.objectContaining({ step: 'start', errno: 'ETIMEDOUT' }),
+    );
+    expect(native.argumentsOf('kill')).toEqual([[1234, 9]]);
+  });
+
+  it('stands in the PID namespace that is joined only while it forks', () => {
+    spawner.spawn({ ...base, namespaces: { kind: 'join', pid: 77 } });
+    const relevant = native.calls.filter(([name]) =>
+      ['pidfd_open', 'setns', 'fork'].includes(name),
+    );
+    expect(relevant).toEqual([
+      ['pidfd_open', 77, 0],
+      ['setns', 60, CLONE_NEWPID],
+      ['fork', 0, 50],
+      ['setns', 50, CLONE_NEWPID],
+    ]);
+  });
+
+  it('leaves the PID namespace again when the fork fails', () => {
+    native.fork = () => -12;
+    expect(() => spawner.spawn({ ...base, namespaces: { kind: 'join', pid: 77 } })).toThrow(
+      expect.objectContaining({ step: 'join namespaces', errno: 'ENOMEM' }),
+    );
+    expect(native.argumentsOf('setns').at(-1)).toEqual([50, CLONE_NEWPID]);
+  });
+
+  it('tells that the process whose namespaces are wanted is gone', () => {
+    native.handlers.set('pidfd_open', () => -ESRCH);
+    expect(() => spawner.spawn({ ...base, namespaces: { kind: 'join', pid: 77 } })).toThrow(
+      expect.objectContaining({ step: 'join namespaces', errno: 'ESRCH' }),
+    );
+  });
+});
+
+describe('Spawner, as the child of a new container', () => {
+  beforeEach(() => {
+    native.runsChildren = true;
+  });
+
+  it('executes the program with its words and environment', () => {
+    spawner.spawn(base);
+    expect(native.argumentsOf('execve')).toEqual([['/bin/sh', ['sh', '-c', 'true'], ['A=b']]]);
+  });
+
+  it('takes the steps in the order that their privileges need', () => {
+    spawner.spawn(base);
+    const positions = order(
+      `prctl ${String(PR_SET_DUMPABLE)}`,
+      'unshare',
+      'pivot_root',
+      'umount2',
+      'setsid',
+      'prlimit64',
+      `prctl ${String(PR_CAPBSET_DROP)}`,
+      'setgroups',
+      'setresgid',
+      'setresuid',
+      'capset',
+      `prctl ${String(PR_SET_NO_NEW_PRIVS)}`,
+      'seccomp',
+      'close_range',
+      'execve',
+    );
+    expect(positions).toEqual(ascending(positions));
+    expect(positions[0]).toBeGreaterThanOrEqual(0);
+  });
+
+  it('installs the filter before the privileges go when it cannot do so after', () => {
+    spawner.spawn({ ...base, noNewPrivileges: false });
+    const positions = order('pivot_root', 'seccomp', 'setresuid', 'execve');
+    expect(positions).toEqual(ascending(positions));
+    expect(order(`prctl ${String(PR_SET_NO_NEW_PRIVS)}`)).toEqual([-1]);
+  });
+
+  it('takes its cgroup, not its parent’s, for the root of its cgroup namespace', () => {
+    spawner.spawn(base);
+    expect(native.argumentsOf('unshare')).toEqual([[CLONE_NEWCGROUP]]);
+    spawner.spawn({ ...base, namespaces: { ...newNamespaces, cgroupNamespace: false } });
+    expect(native.argumentsOf('unshare')).toHaveLength(1);
+  });
+
+  it('keeps no capability for a user, and the given ones for root, none of them inheritable', () => {
+    const setsOf = (uid: number): string => {
+      spawner.spawn({ ...base, uid });
+      const buffer = native.argumentsOf('capset').at(-1)?.[1] as ArrayBuffer;
+      return Buffer.from(buffer).toString('hex');
+    };
+    expect(setsOf(1000)).toBe('00'.repeat(24));
+    expect(setsOf(0)).toBe('03000000' + '03000000' + '00'.repeat(16));
+  });
+
+  it('drops every capability that is not given from the bounding set', () => {
+    const lastKnown = 40;
+    native.handlers.set('prctl', (option, capability) =>
+      option === PR_CAPBSET_DROP && Number(capability) > lastKnown ? -22 : 0,
+    );
+    spawner.spawn(base);
+    const dropped = native
+      .argumentsOf('prctl')
+      .filter(([option]) => option === PR_CAPBSET_DROP)
+      .map(([, capability]) => capability);
+    expect(dropped).toEqual(Array.from({ length: lastKnown }, (_, index) => index + 2));
+  });
+
+  it('runs as its own init from a fresh image when that is wanted', () => {
+    spawner.spawn({ ...base, init: true });
+    const [fd, path, words] = native.argumentsOf('execveat')[0] ?? [];
+    expect([fd, path]).toEqual([50, '']);
+    expect(words).toEqual(['hyper-init', expect.any(String), '/bin/sh', 'sh', '-c', 'true']);
+    expect(native.argumentsOf('execve')).toEqual([]);
+  });
+
+  it('reports the step that fails, by its name', () => {
+    native.handlers.set('chdir', (path) => (path === '/work' ? -ENOENT : 0));
+    spawner.spawn(base);
+    expect(native.written.at(-1)?.[1]).toBe('{"step":"chdir","errno":2}\n');
+    expect(native.argumentsOf('execve')).toEqual([]);
+  });
+
+  it('masks files with /dev/null and directories with nothing, and skips what is not there', () => {
+    const modes = new Map<string, number>([
+      ['/proc/kcore', 0o100400],
+      ['/proc/acpi', 0o040555],
+    ]);
+    const opened: string[] = [];
+    native.handlers.set('openat2', (_root, path) => {
+      opened.push(path as string);
+      return path === '/proc/none' ? -ENOENT : 1000 + opened.length;
+    });
+    native.handlers.set('statx', (_fd, path, ...rest) => {
+      const buffer = rest.at(-1) as ArrayBuffer;
+      const inside = opened[Number((path as string).split('/').at(-1)) - 1001] ?? '';
+      new DataView(buffer).setUint16(28, modes.get(inside) ?? 0o040755, true);
+      return 0;
+    });
+    const maskedPaths = ['/proc/kcore', '/proc/acpi', '/proc/none'];
+    spawner.spawn({ ...base, namespaces: { ...newNamespaces, maskedPaths } });
+    const kinds = native.argumentsOf('mount').map(([source, , type]) => [source, type]);
+    expect(kinds).toContainEqual(['/dev/null', null]);
+    expect(kinds).toContainEqual(['tmpfs', 'tmpfs']);
+    expect(native.argumentsOf('execve')).toHaveLength(1);
+  });
+});
+
+describe('Spawner, as a child that joins', () => {
+  it('joins everything else than the PID namespace, untraceable, and makes no mount', () => {
+    native.runsChildren = true;
+    spawner.spawn({ ...base, namespaces: { kind: 'join', pid: 77 } });
+    const positions = order(`prctl ${String(PR_SET_DUMPABLE)}`, 'setns', 'setresuid', 'execve');
+    expect(positions).toEqual(ascending(positions));
+    expect(native.argumentsOf('mount')).toEqual([]);
+    const joined = native.argumentsOf('setns').map(([, flags]) => Number(flags));
+    expect(joined[1]).toBe(0x20000 + 0x8000000 + 0x4000000 + CLONE_NEWCGROUP);
+  });
+});
