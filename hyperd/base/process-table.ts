@@ -1,4 +1,7 @@
 import { readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+
+const checkMs = 10;
 
 /** Time at which a process started, clock ticks since boot; null when there is no such process (or only its corpse). */
 export function startTicksOf(pid: number): number | null {
@@ -26,4 +29,20 @@ export function killProcess(pid: number, startTicks: number): void {
   } catch {
     // It ended between the look and the kill, which is what we want.
   }
+}
+
+/**
+ * Waits for the last moments of a process that is known to be ending; false when it still lives after
+ * `milliseconds`. It looks again and again: of a process that is no child Node gets no event.
+ */
+export async function hasEndedWithin(
+  milliseconds: number,
+  { pid, startTicks }: { readonly pid: number; readonly startTicks: number },
+): Promise<boolean> {
+  const deadline = performance.now() + milliseconds;
+  while (isAlive(pid, startTicks)) {
+    if (performance.now() >= deadline) return false;
+    await delay(checkMs);
+  }
+  return true;
 }

@@ -1,6 +1,7 @@
 import path from 'node:path';
 
-import type { Disk, Nic, VmConfig } from '../driver.ts';
+import { HyperError } from '../../base/error.ts';
+import type { Device, Disk, Nic, VmConfig } from '../driver.ts';
 
 /** Name of the agent's virtio-serial port, as the guest sees it. */
 const controlPort = 'hyper.control';
@@ -64,8 +65,35 @@ export function qemuArguments(config: VmConfig, host: HostCapabilities): readonl
 /** Root ports that take one hot-plugged device each. */
 export const hotplugPorts: readonly string[] = ['hotplug0', 'hotplug1'];
 const firstPortSlot = 4;
-/** Disks take the functions of the slots from here on: 8 to a slot, so that 127 layers fit. */
+/** Disks take the functions of the slots from here on, 8 to a slot; 0x1f is the chipset's. */
 const firstDiskSlot = 8;
+const maxDisks = (0x1f - firstDiskSlot) * 8;
+/** What the slots below leave after channels, balloon and ports. */
+const maxNics = 4;
+
+const idPattern = /^[a-zA-Z0-9_-]{1,20}$/;
+
+/** Refuses devices that QEMU would refuse less clearly, or take for something else. */
+export function checkDevices(devices: readonly Device[]): void {
+  const ids = new Set<string>();
+  for (const { id } of devices) {
+    if (!idPattern.test(id)) {
+      const text = `device id ${JSON.stringify(id)}: must be 1 to 20 characters of [a-zA-Z0-9_-]`;
+      throw new HyperError('INVALID_ARGUMENT', text);
+    }
+    if (ids.has(id)) throw new HyperError('INVALID_ARGUMENT', `device id ${id}: given twice`);
+    ids.add(id);
+  }
+  checkCount(devices, 'disk', maxDisks);
+  checkCount(devices, 'nic', maxNics);
+}
+
+function checkCount(devices: readonly Device[], kind: Device['kind'], most: number): void {
+  const count = devices.filter((device) => device.kind === kind).length;
+  if (count <= most) return;
+  const text = `${String(count)} devices of kind ${kind}: a VM has room for ${String(most)}`;
+  throw new HyperError('INVALID_ARGUMENT', text);
+}
 
 function diskArguments(disk: Disk, index: number): readonly string[] {
   const address = `${hex(firstDiskSlot + Math.floor(index / 8))}.${String(index % 8)}`;
@@ -89,17 +117,41 @@ export function blockNode(disk: Disk): Record<string, unknown> {
 }
 
 export function diskDevice(disk: Disk): Record<string, unknown> {
-  return { driver: 'virtio-blk-pci', id: disk.id, serial: disk.id, drive: nodeName(disk.id) };
+  return {
+    driver: 'virtio-blk-pci',
+    id: deviceName('disk', disk.id),
+    serial: disk.id,
+    drive: nodeName(disk.id),
+    // QEMU's default stops the whole VM when the host has no space left: the guest shall see the error.
+    werror: 'report',
+    rerror: 'report',
+  };
+}
+
+/** QEMU's name of a device: its names must begin with a letter, which our ids need not. */
+export function deviceName(kind: Device['kind'], deviceId: string): string {
+  return `${kind}-${deviceId}`;
+}
+
+/** The opposite of deviceName; null for what is not one of our devices. */
+export function parseDeviceName(name: string): Pick<Device, 'kind' | 'id'> | null {
+  const match = /^(disk|nic)-(.+)$/.exec(name);
+  if (match?.[1] === undefined || match[2] === undefined) return null;
+  return { kind: match[1] === 'disk' ? 'disk' : 'nic', id: match[2] };
 }
 
 export function nodeName(diskId: string): string {
-  return `node-${diskId}`.slice(0, 31);
+  return `node-${diskId}`;
+}
+
+export function netName(nicId: string): string {
+  return `net-${nicId}`;
 }
 
 export function netBackend(nic: Nic, host: HostCapabilities): Record<string, unknown> {
   return {
     type: 'tap',
-    id: `net-${nic.id}`,
+    id: netName(nic.id),
     ifname: nic.tapName,
     script: 'no',
     downscript: 'no',
@@ -110,8 +162,8 @@ export function netBackend(nic: Nic, host: HostCapabilities): Record<string, unk
 export function nicDevice(nic: Nic): Record<string, unknown> {
   return {
     driver: 'virtio-net-pci',
-    id: nic.id,
-    netdev: `net-${nic.id}`,
+    id: deviceName('nic', nic.id),
+    netdev: netName(nic.id),
     mac: nic.macAddress,
     romfile: '',
   };

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { access, open, readFile } from 'node:fs/promises';
+import { access, open } from 'node:fs/promises';
 import { once } from 'node:events';
 import path from 'node:path';
 
@@ -7,9 +7,9 @@ import { HyperError, messageOf } from '../../base/error.ts';
 import { isAlive, killProcess, startTicksOf } from '../../base/process-table.ts';
 import { type ChildProcess, run, spawnProcess } from '../../base/subprocess.ts';
 import type { HypervisorDriver, Vm, VmConfig, VmFeatures, VmRecord } from '../driver.ts';
-import { type HostCapabilities, qemuArguments, socketPaths } from './command-line.ts';
+import { checkDevices, type HostCapabilities, qemuArguments, socketPaths } from './command-line.ts';
 import { canOpen, isKvmWorking } from './kvm-probe.ts';
-import { QemuVm } from './vm.ts';
+import { QemuVm, readQemuLog, removeSockets } from './vm.ts';
 
 export interface QemuDriverConfig {
   /** Default `qemu-system-x86_64`, looked up in PATH. */
@@ -20,8 +20,7 @@ export interface QemuDriverConfig {
   readonly stateFile: string;
 }
 
-const oldestMajor = 7;
-const logTailChars = 2000;
+const oldest = { major: 7, minor: 2 };
 
 /** Opens the QEMU driver. Rejects UNAVAILABLE when QEMU is missing or older than 7.2. */
 export async function openQemuDriver(config: QemuDriverConfig): Promise<HypervisorDriver> {
@@ -34,7 +33,7 @@ export async function openQemuDriver(config: QemuDriverConfig): Promise<Hypervis
     throw new HyperError('UNAVAILABLE', `QEMU cannot be run: ${messageOf(cause)}`, { cause, hint });
   }
   const version = /version (\d+)\.(\d+)\.(\d+)/.exec(stdout);
-  if (version === null || Number(version[1]) < oldestMajor) {
+  if (version === null || isTooOld(Number(version[1]), Number(version[2]))) {
     const found = version === null ? stdout.trim() : version[0];
     throw new HyperError('UNAVAILABLE', `QEMU ${found} is too old: 7.2 or newer is needed`, {
       hint,
@@ -44,6 +43,10 @@ export async function openQemuDriver(config: QemuDriverConfig): Promise<Hypervis
   const { kernelPath, stateFile } = config;
   const kvm = await isKvmWorking({ binary, version: number, kernelPath, stateFile });
   return new QemuDriver(binary, number, { kvm, vhostNet: await canOpen('/dev/vhost-net') });
+}
+
+function isTooOld(major: number, minor: number): boolean {
+  return major < oldest.major || (major === oldest.major && minor < oldest.minor);
 }
 
 class QemuDriver implements HypervisorDriver {
@@ -67,6 +70,8 @@ class QemuDriver implements HypervisorDriver {
 
   async launch(config: VmConfig, signal: AbortSignal): Promise<Vm> {
     const startedAt = performance.now();
+    signal.throwIfAborted();
+    checkDevices(config.devices);
     await requireFiles(config);
     const logPath = path.join(config.runDirectory, 'qemu.log');
     await using log = await open(logPath, 'w');
@@ -85,13 +90,8 @@ class QemuDriver implements HypervisorDriver {
     const startTicks = pid === undefined ? null : startTicksOf(pid);
     try {
       if (pid === undefined || startTicks === null) throw await startError(exited);
-      const record: VmRecord = {
-        hypervisor: 'qemu',
-        id: config.id,
-        runDirectory: config.runDirectory,
-        pid,
-        startTicks,
-      };
+      const { id, runDirectory } = config;
+      const record: VmRecord = { hypervisor: 'qemu', id, runDirectory, pid, startTicks };
       const either = AbortSignal.any([signal, failure.signal]);
       const vm = await QemuVm.connect({ record, host: this.#host, startedAt, exited }, either);
       await vm.resume();
@@ -99,8 +99,9 @@ class QemuDriver implements HypervisorDriver {
     } catch (cause) {
       if (pid !== undefined && startTicks !== null) killProcess(pid, startTicks);
       await exited;
+      const tail = await readQemuLog(config.runDirectory);
+      await removeSockets(config.runDirectory);
       signal.throwIfAborted();
-      const tail = (await readFile(logPath, 'utf8')).trim().slice(-logTailChars);
       const text = `VM ${config.id.slice(0, 12)}: launch: ${messageOf(cause)}`;
       throw new HyperError('INTERNAL', tail === '' ? text : `${text}: ${tail}`, { cause });
     }
@@ -112,7 +113,17 @@ class QemuDriver implements HypervisorDriver {
       throw new HyperError('NOT_FOUND', text);
     }
     const options = { record, host: this.#host, startedAt: performance.now(), exited: null };
-    return QemuVm.connect(options, signal);
+    try {
+      return await QemuVm.connect(options, signal);
+    } catch (cause) {
+      signal.throwIfAborted();
+      const text = `VM ${record.id.slice(0, 12)}: adopt: ${messageOf(cause)}`;
+      throw new HyperError(
+        isAlive(record.pid, record.startTicks) ? 'UNAVAILABLE' : 'NOT_FOUND',
+        text,
+        { cause },
+      );
+    }
   }
 }
 

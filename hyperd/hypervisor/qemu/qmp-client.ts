@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 
+import { withDeadline } from '../../base/deadline.ts';
 import { HyperError } from '../../base/error.ts';
 
 /** An asynchronous message of QEMU (QMP specification, "Asynchronous events"). */
@@ -15,10 +16,13 @@ interface Pending {
 }
 
 const maxLineBytes = 1024 * 1024;
+/** QEMU answers at once, except when its process is stopped or starved. */
+const answerMs = 30_000;
 
 /**
  * QEMU Machine Protocol over a connected socket. Answers are matched by id, whatever their order;
- * when the socket closes every pending command rejects UNAVAILABLE.
+ * when the socket closes every pending command rejects UNAVAILABLE. A peer that does not speak the
+ * protocol is hung up on.
  */
 export class QmpClient {
   readonly #socket: Socket;
@@ -54,9 +58,12 @@ export class QmpClient {
   execute(command: string, args: Readonly<Record<string, unknown>> = {}): Promise<unknown> {
     if (this.#socket.destroyed) return Promise.reject(this.#goneError(command));
     const id = this.#nextId++;
-    return new Promise((resolve, reject) => {
+    const answer = new Promise((resolve, reject) => {
       this.#pending.set(id, { command, resolve, reject });
       this.#socket.write(`${JSON.stringify({ execute: command, arguments: args, id })}\n`);
+    });
+    return withDeadline(answer, answerMs, `QEMU: ${command}`).finally(() => {
+      this.#pending.delete(id);
     });
   }
 

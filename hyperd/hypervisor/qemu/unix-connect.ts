@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { watch } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 
 import { isErrno } from '../../base/error.ts';
 
@@ -10,26 +11,39 @@ const retryMs = 5;
 
 /** Connects to a Unix socket, waiting for it to appear. Rejects with the signal's reason on abort. */
 export async function connectUnix(socketPath: string, signal: AbortSignal): Promise<Socket> {
+  signal.throwIfAborted();
   const watcher = watch(path.dirname(socketPath));
   using _ = {
     [Symbol.dispose]() {
       watcher.close();
     },
   };
+  watcher.on('error', () => undefined);
   for (;;) {
-    signal.throwIfAborted();
     // Armed before the attempt, so that a socket made in between is not missed.
     const changed = once(watcher, 'change', { signal });
     changed.catch(() => undefined);
+    const socket = connect(socketPath);
     try {
-      const socket = connect(socketPath);
       await once(socket, 'connect', { signal });
       return socket;
     } catch (thrown) {
-      if (isErrno(thrown, 'ENOENT')) await changed;
-      else if (isErrno(thrown, 'ECONNREFUSED'))
-        await new Promise((resolve) => setTimeout(resolve, retryMs));
-      else throw thrown;
+      socket.destroy();
+      signal.throwIfAborted();
+      if (isErrno(thrown, 'ENOENT')) await unless(signal, changed);
+      else if (isErrno(thrown, 'ECONNREFUSED')) {
+        await unless(signal, delay(retryMs, undefined, { signal }));
+      } else throw thrown;
     }
+  }
+}
+
+/** Node's own rejection on abort hides the reason, which is the better story. */
+async function unless(signal: AbortSignal, waiting: Promise<unknown>): Promise<void> {
+  try {
+    await waiting;
+  } catch (thrown) {
+    signal.throwIfAborted();
+    throw thrown;
   }
 }

@@ -1,23 +1,20 @@
+import { open, rm } from 'node:fs/promises';
+import type { Socket } from 'node:net';
+import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Duplex } from 'node:stream';
 
-import { ConsoleRing } from '../../base/console-ring.ts';
 import { unlessAborted } from '../../base/deadline.ts';
 import { HyperError } from '../../base/error.ts';
-import { isAlive, killProcess } from '../../base/process-table.ts';
+import { Mutex } from '../../base/mutex.ts';
+import { hasEndedWithin, killProcess } from '../../base/process-table.ts';
 import type { ChannelName, Device, PluggedDevice, Vm, VmExit, VmRecord } from '../driver.ts';
-import {
-  blockNode,
-  diskDevice,
-  type HostCapabilities,
-  hotplugPorts,
-  netBackend,
-  nicDevice,
-  nodeName,
-  socketPaths,
-} from './command-line.ts';
-import { QmpClient, type QmpEvent } from './qmp-client.ts';
+import { checkDevices, type HostCapabilities, socketPaths } from './command-line.ts';
+import { ConsoleFeed } from './console-feed.ts';
+import { Hotplug } from './hotplug.ts';
+import { QmpClient } from './qmp-client.ts';
 import { connectUnix } from './unix-connect.ts';
+import { VmEvents } from './vm-events.ts';
 
 export interface QemuVmOptions {
   readonly record: VmRecord;
@@ -28,132 +25,148 @@ export interface QemuVmOptions {
   readonly exited: Promise<string> | null;
 }
 
-const consoleBytes = 64 * 1024;
-const exitCheckMs = 20;
+interface Connections {
+  readonly qmp: QmpClient;
+  readonly events: VmEvents;
+  readonly console: ConsoleFeed;
+  /** Settles when the console has told all it had. */
+  readonly consoleClosed: Promise<undefined>;
+  readonly timeline: Record<string, number>;
+}
+
+/** Between the end of its monitor and its own end a QEMU process takes an instant. */
+const endMs = 2000;
+/** What a process that has ended left in its sockets is read within this time. */
+const drainMs = 1000;
+const logTailBytes = 2000;
+
+/** The last lines that QEMU itself wrote about a VM; '' when there are none. */
+export async function readQemuLog(runDirectory: string): Promise<string> {
+  try {
+    await using file = await open(path.join(runDirectory, 'qemu.log'));
+    const { size } = await file.stat();
+    const buffer = Buffer.alloc(Math.min(size, logTailBytes));
+    await file.read(buffer, 0, buffer.length, size - buffer.length);
+    return buffer.toString('utf8').trim();
+  } catch {
+    return '';
+  }
+}
+
+/** Removes a VM's sockets: QEMU does so itself unless it is killed. */
+export async function removeSockets(runDirectory: string): Promise<void> {
+  const sockets = Object.values(socketPaths(runDirectory));
+  await Promise.all(sockets.map((socket) => rm(socket, { force: true })));
+}
 
 /** A QEMU process with its monitor and console connected. */
 export class QemuVm implements Vm {
   readonly record: VmRecord;
   readonly exited: Promise<VmExit>;
+  readonly timeline: Record<string, number>;
   readonly #options: QemuVmOptions;
-  readonly #console = new ConsoleRing(consoleBytes);
-  readonly #timeline: Record<string, number> = {};
-  readonly #ports = new Map<string, string>();
-  readonly #deleted = new Map<string, () => void>();
-  #qmp: QmpClient | null = null;
-  #shutdownReason: string | null = null;
+  readonly #connections: Connections;
+  readonly #hotplug: Hotplug;
+  readonly #gone = new AbortController();
+  readonly #connecting = new Mutex();
+  #control: Socket | null = null;
   #isEnding = false;
+  #failure: string | null = null;
 
-  private constructor(options: QemuVmOptions, closed: Promise<void>) {
+  private constructor(options: QemuVmOptions, connections: Connections) {
     this.record = options.record;
+    this.timeline = connections.timeline;
     this.#options = options;
-    this.exited = this.#watchExit(closed);
+    this.#connections = connections;
+    const { qmp, events } = connections;
+    this.#hotplug = new Hotplug({ vmName: this.#name, qmp, events, host: options.host });
+    events.onStop = () => {
+      void this.#onStop();
+    };
+    this.exited = this.#watchExit();
   }
 
   /** Connects monitor and console; the guest's CPUs are left as they are. */
   static async connect(options: QemuVmOptions, signal: AbortSignal): Promise<QemuVm> {
-    const sockets = socketPaths(options.record.runDirectory);
-    const { promise: closed, resolve } = Promise.withResolvers<undefined>();
-    const vm = new QemuVm(options, closed);
-    const qmpSocket = await connectUnix(sockets.qmp, signal);
-    qmpSocket.once('close', () => {
-      resolve(undefined);
-    });
-    try {
-      vm.#mark('spawn');
-      const consoleSocket = await connectUnix(sockets.console, signal);
-      consoleSocket.on('data', (chunk) => {
-        vm.#console.push(chunk);
+    const { startedAt, record } = options;
+    const sockets = socketPaths(record.runDirectory);
+    using undo = new DisposableStack();
+    const events = new VmEvents();
+    const monitor = undo.adopt(await connectUnix(sockets.qmp, signal), destroy);
+    const timeline: Record<string, number> = { spawn: elapsedSince(startedAt) };
+    const consoleSocket = undo.adopt(await connectUnix(sockets.console, signal), destroy);
+    const console = new ConsoleFeed();
+    const { promise: consoleClosed, resolve } = Promise.withResolvers<undefined>();
+    consoleSocket
+      .on('data', (chunk) => {
+        console.push(chunk);
+      })
+      .on('error', () => undefined)
+      .once('close', () => {
+        console.close();
+        resolve(undefined);
       });
-      consoleSocket.on('error', () => undefined);
-      vm.#qmp = await unlessAborted(
-        QmpClient.open(qmpSocket, (event) => {
-          vm.#onEvent(event);
-        }),
-        signal,
-      );
-      vm.#mark('monitor');
-      return vm;
-    } catch (thrown) {
-      qmpSocket.destroy();
-      throw thrown;
-    }
+    const opening = QmpClient.open(monitor, (event) => {
+      events.receive(event);
+    });
+    const qmp = await unlessAborted(opening, signal);
+    timeline['monitor'] = elapsedSince(startedAt);
+    undo.move();
+    return new QemuVm(options, { qmp, events, console, consoleClosed, timeline });
   }
 
   get id(): string {
     return this.record.id;
   }
 
-  get timeline(): Readonly<Record<string, number>> {
-    return this.#timeline;
+  get #name(): string {
+    return this.record.id.slice(0, 12);
   }
 
   async connect(channel: ChannelName, signal: AbortSignal): Promise<Duplex> {
-    if (channel === 'console') {
-      throw new HyperError(
-        'UNSUPPORTED',
-        'QEMU: the console is read by the driver: use consoleTail()',
-      );
-    }
-    return connectUnix(socketPaths(this.record.runDirectory).control, signal);
+    this.#gone.signal.throwIfAborted();
+    if (channel === 'console') return this.#connections.console.open();
+    return this.#connecting.run(async () => {
+      if (this.#control?.destroyed === false) {
+        throw new HyperError('INVALID_STATE', `VM ${this.#name}: its control channel is in use`);
+      }
+      const either = AbortSignal.any([signal, this.#gone.signal]);
+      this.#control = await connectUnix(socketPaths(this.record.runDirectory).control, either);
+      return this.#control;
+    });
   }
 
   consoleTail(): string {
-    return this.#console.text();
+    return this.#connections.console.text();
   }
 
   async plug(device: Device, signal: AbortSignal): Promise<PluggedDevice> {
-    const used = new Set(this.#ports.values());
-    const bus = hotplugPorts.find((port) => !used.has(port));
-    if (bus === undefined) {
-      throw new HyperError(
-        'UNAVAILABLE',
-        `VM ${this.id.slice(0, 12)}: every hot-plug port is taken`,
-      );
-    }
-    const isDisk = device.kind === 'disk';
-    const backend = isDisk ? blockNode(device) : netBackend(device, this.#options.host);
-    await this.#execute(isDisk ? 'blockdev-add' : 'netdev_add', backend);
-    try {
-      signal.throwIfAborted();
-      const front = isDisk ? diskDevice(device) : nicDevice(device);
-      await this.#execute('device_add', { ...front, bus });
-    } catch (thrown) {
-      await this.#removeBackend(device.id, isDisk);
-      throw thrown;
-    }
-    this.#ports.set(device.id, bus);
+    checkDevices([device]);
+    await this.#hotplug.plug(device, signal);
     return { id: device.id };
   }
 
   async unplug(deviceId: string, signal: AbortSignal): Promise<void> {
-    if (!this.#ports.has(deviceId)) return;
-    const deleted = new Promise<void>((resolve) => this.#deleted.set(deviceId, resolve));
-    await this.#execute('device_del', { id: deviceId });
-    await unlessAborted(deleted, signal);
-    this.#ports.delete(deviceId);
-    await this.#removeBackend(deviceId, true);
-    await this.#removeBackend(deviceId, false);
+    if (this.#gone.signal.aborted) return;
+    await this.#hotplug.unplug(deviceId, signal);
   }
 
   async pause(): Promise<void> {
-    await this.#execute('stop');
+    await this.#connections.qmp.execute('stop');
   }
 
   async resume(): Promise<void> {
-    await this.#execute('cont');
-    this.#timeline['running'] ??= this.#elapsed();
+    await this.#connections.qmp.execute('cont');
+    this.timeline['running'] ??= elapsedSince(this.#options.startedAt);
   }
 
   async stop(options: { readonly graceMs: number }): Promise<VmExit> {
     if (options.graceMs > 0) {
       const grace = new AbortController();
-      const first = await Promise.race([
-        this.exited.then(() => 'exited'),
-        delay(options.graceMs, 'late', { signal: grace.signal, ref: false }).catch(() => 'late'),
-      ]);
+      const late = delay(options.graceMs, null, { signal: grace.signal }).catch(() => null);
+      const exit = await Promise.race([this.exited, late]);
       grace.abort();
-      if (first === 'exited') return this.exited;
+      if (exit !== null) return exit;
     }
     this.#isEnding = true;
     killProcess(this.record.pid, this.record.startTicks);
@@ -164,58 +177,82 @@ export class QemuVm implements Vm {
     await this.stop({ graceMs: 0 });
   }
 
-  async #watchExit(closed: Promise<void>): Promise<VmExit> {
+  async #watchExit(): Promise<VmExit> {
+    const { qmp, events, consoleClosed } = this.#connections;
+    const how = await this.#processEnd();
+    const last = new AbortController();
+    await Promise.race([
+      Promise.all([qmp.closed, consoleClosed]),
+      delay(drainMs, undefined, { signal: last.signal }).catch(() => undefined),
+    ]);
+    last.abort();
+    qmp.close();
+    const gone = new HyperError('UNAVAILABLE', `VM ${this.#name}: it has ended`);
+    events.close(gone);
+    this.#gone.abort(gone);
+    const log = await readQemuLog(this.record.runDirectory);
+    await removeSockets(this.record.runDirectory);
+    return this.#judge(how, log);
+  }
+
+  /** Waits for the process, which is a child only when we launched it: else its monitor tells. */
+  async #processEnd(): Promise<string> {
     const { exited, record } = this.#options;
-    const how = exited === null ? await this.#adoptedExit(closed) : await exited;
-    this.#qmp?.close();
-    if (
-      this.#isEnding ||
-      this.#shutdownReason === 'guest-shutdown' ||
-      this.#shutdownReason === 'host-qmp-quit'
-    ) {
-      return { reason: 'stopped' };
+    const { qmp } = this.#connections;
+    await Promise.race([qmp.closed, ...(exited === null ? [] : [exited])]);
+    if (!(await hasEndedWithin(endMs, record))) {
+      this.#failure ??= 'its monitor hung up while the process went on, so it was killed';
+      killProcess(record.pid, record.startTicks);
+      await hasEndedWithin(endMs, record);
     }
-    const guest = this.#shutdownReason === null ? '' : `, reason ${this.#shutdownReason}`;
-    const name = `QEMU process ${String(record.pid)}`;
-    return { reason: 'crashed', detail: `${name} ended (${how}${guest})` };
+    return exited ?? 'no child of this daemon';
   }
 
-  /** The process of an adopted VM is not our child: its monitor closes first, the rest takes an instant. */
-  async #adoptedExit(closed: Promise<void>): Promise<string> {
-    await closed;
-    while (isAlive(this.record.pid, this.record.startTicks)) await delay(exitCheckMs);
-    return 'not our child';
+  #judge(how: string, log: string): VmExit {
+    const { shutdownReason } = this.#connections.events;
+    if (this.#isEnding) return { reason: 'stopped' };
+    if (this.#failure !== null) return { reason: 'crashed', detail: this.#failure };
+    switch (shutdownReason) {
+      case 'guest-shutdown':
+      case 'host-qmp-quit':
+        return { reason: 'stopped' };
+      case 'guest-reset':
+      case 'guest-panic':
+        return { reason: 'crashed', detail: 'the guest kernel panicked or reset the machine' };
+      default: {
+        const cause = shutdownReason === null ? how : `${how}, ${shutdownReason}`;
+        const text = `QEMU process ${String(this.record.pid)} ended (${cause})`;
+        return { reason: 'crashed', detail: log === '' ? text : `${text}: ${log}` };
+      }
+    }
   }
 
-  #onEvent({ event, data }: QmpEvent): void {
-    if (event === 'SHUTDOWN') this.#shutdownReason = textOf(data['reason']);
-    if (event === 'DEVICE_DELETED') this.#deleted.get(textOf(data['device']))?.();
-  }
-
-  async #removeBackend(deviceId: string, isDisk: boolean): Promise<void> {
-    const command = isDisk ? 'blockdev-del' : 'netdev_del';
-    const args = isDisk ? { 'node-name': nodeName(deviceId) } : { id: `net-${deviceId}` };
+  /** KVM stops a VM for good at an instruction that it cannot handle; QEMU then waits for ever. */
+  async #onStop(): Promise<void> {
     try {
-      await this.#execute(command, args);
+      const status = await this.#connections.qmp.execute('query-status');
+      if (!isInternalError(status)) return;
+      this.#failure = 'the hypervisor could not go on with the guest (internal error)';
+      killProcess(this.record.pid, this.record.startTicks);
     } catch {
-      // Only one of both kinds was there; a VM that is gone has none.
+      // It has ended meanwhile, which is seen elsewhere.
     }
-  }
-
-  async #execute(command: string, args?: Readonly<Record<string, unknown>>): Promise<unknown> {
-    if (this.#qmp === null) throw new HyperError('UNAVAILABLE', `QEMU: ${command}: no monitor`);
-    return this.#qmp.execute(command, args);
-  }
-
-  #mark(phase: string): void {
-    this.#timeline[phase] = this.#elapsed();
-  }
-
-  #elapsed(): number {
-    return Math.round((performance.now() - this.#options.startedAt) * 10) / 10;
   }
 }
 
-function textOf(value: unknown): string {
-  return typeof value === 'string' ? value : 'unknown';
+function isInternalError(status: unknown): boolean {
+  return (
+    typeof status === 'object' &&
+    status !== null &&
+    'status' in status &&
+    status.status === 'internal-error'
+  );
+}
+
+function destroy(socket: Socket): void {
+  socket.destroy();
+}
+
+function elapsedSince(startedAt: number): number {
+  return Math.round((performance.now() - startedAt) * 10) / 10;
 }
