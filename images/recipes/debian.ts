@@ -120,7 +120,7 @@ function addPackageSettings(tree: LayerTree): void {
   const stanza = (uri: string, suites: string): string =>
     [
       'Types: deb',
-      `URIs: http://deb.debian.org/${uri}`,
+      `URIs: ${uri}`,
       `Suites: ${suites}`,
       'Components: main',
       'Signed-By: /usr/share/keyrings/debian-archive-keyring.pgp',
@@ -128,7 +128,7 @@ function addPackageSettings(tree: LayerTree): void {
     ].join('\n');
   tree.addFile(
     'etc/apt/sources.list.d/debian.sources',
-    `${stanza('debian', 'trixie trixie-updates')}\n${stanza('debian-security', 'trixie-security')}`,
+    `${stanza('http://ftp.debian.org/debian', 'trixie trixie-updates')}\n${stanza('http://security.debian.org/debian-security', 'trixie-security')}`,
   );
   tree.addFile(
     'etc/apt/apt.conf.d/50container',
