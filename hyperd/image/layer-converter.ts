@@ -102,7 +102,7 @@ export class LayerConverter {
       await mkfs.kill();
       await rm(temporary, { force: true });
       options.signal.throwIfAborted();
-      throw explain(thrown, what, mkfs.stderr);
+      throw explain(mkfs.spawnFault ?? thrown, what, mkfs.stderr);
     }
   }
 }
@@ -111,6 +111,8 @@ export class LayerConverter {
 class MkfsProcess {
   readonly child: ChildProcess;
   stderr = '';
+  /** Why it did not even start. */
+  spawnFault: unknown = null;
   readonly #ended: Promise<unknown[]>;
 
   constructor(binary: string, target: string) {
@@ -118,7 +120,9 @@ class MkfsProcess {
       stdio: ['pipe', 'ignore', 'pipe'],
     });
     this.#ended = once(this.child, 'close');
-    this.#ended.catch(() => undefined);
+    this.#ended.catch((cause: unknown) => {
+      this.spawnFault = cause;
+    });
     this.child.stderr?.on('data', (chunk: Buffer) => {
       this.stderr = (this.stderr + chunk.toString()).slice(-stderrTailChars);
     });

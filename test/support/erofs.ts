@@ -16,7 +16,7 @@ export async function testMkfsErofs(): Promise<string> {
 export interface ErofsEntry {
   readonly kind: string;
   readonly sizeBytes: number;
-  /** Octal: `755`. */
+  /** `rwxr-xr-x`. */
   readonly mode: string;
   readonly uid: number;
   readonly gid: number;
@@ -30,7 +30,7 @@ export async function statErofs(image: string, innerPath: string): Promise<Erofs
   return {
     kind: pick(/On-disk size: \d+\s+(.+)$/m),
     sizeBytes: Number(pick(/^Size: (\d+)/m)),
-    mode: pick(/Access: 0(\d+)/),
+    mode: pick(/Access: 0\d+\/(\S+)/),
     uid: Number(pick(/Uid: (\d+)/)),
     gid: Number(pick(/Gid: (\d+)/)),
     links: Number(pick(/Links: (\d+)/)),
@@ -44,6 +44,12 @@ export async function listErofs(image: string, innerPath: string): Promise<reado
   return [...table.matchAll(/^\s+\d+\s+\d+\s\s(.*)$/gm)]
     .map((match) => match[1] ?? '')
     .filter((name) => name !== '.' && name !== '..');
+}
+
+/** Copies the files out of an image into a new directory, with their modes. */
+export async function extractErofs(image: string, directory: string): Promise<void> {
+  const options = [`--extract=${directory}`, '--preserve-perms', '--no-preserve-owner'];
+  await run(await tool('fsck.erofs'), [...options, image]);
 }
 
 /** Rejects when the image is damaged. */

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 
-import { type Headers, pack } from 'tar-stream';
+import { type Header, pack } from 'tar-stream';
 
 /** A blob with what a manifest says of it. */
 export interface TestBlob {
@@ -27,7 +27,10 @@ export interface TestImageOptions {
   readonly docker?: boolean;
 }
 
-type TarEntry = Partial<Headers> & { readonly name: string; readonly content?: string | Buffer };
+export type TarEntry = Partial<Header> & {
+  readonly name: string;
+  readonly content?: string | Buffer;
+};
 
 export function sha256(bytes: Buffer | string): string {
   return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;

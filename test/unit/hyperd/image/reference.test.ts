@@ -23,8 +23,9 @@ describe('parseReference', () => {
     [`app@sha256:${hex}`, 'docker.io', 'library/app', null, `sha256:${hex}`],
     [`r.io/app:1@sha256:${hex}`, 'r.io', 'app', '1', `sha256:${hex}`],
     ['a__b/c-d.e_f---g', 'docker.io', 'a__b/c-d.e_f---g', null, null],
-  ])('reads %s', (text, domain, path, tag, digest) => {
-    expect(parseReference(text)).toEqual({ domain, path, tag, digest });
+  ])('reads %s', (text, ...expected) => {
+    const { domain, path, tag, digest } = parseReference(text);
+    expect([domain, path, tag, digest]).toEqual(expected);
   });
 
   it.each([
