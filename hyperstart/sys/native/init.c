@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -40,13 +39,10 @@ int container_init(char **argv) {
   }
   close(error_fd);
   for (;;) {
-    int signal = sigwaitinfo(&all, NULL);
-    if (signal > 0 && signal != SIGCHLD) {
-      kill(program, signal);
-      continue;
-    }
-    int status;
+    int signal = sigwaitinfo(&all, NULL), status;
     pid_t ended;
+    if (signal > 0 && signal != SIGCHLD)
+      kill(program, signal);
     while ((ended = waitpid(-1, &status, WNOHANG)) > 0) {
       if (ended == program)
         return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);

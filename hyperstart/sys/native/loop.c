@@ -32,33 +32,26 @@ int watch_set(struct watch *watch, uint32_t events) {
   return 0;
 }
 
-void watch_end(struct watch *watch, bool close_fd) {
-  if (watch->dead)
-    return;
+void watch_end(struct watch *watch) {
   watch_set(watch, 0);
-  if (close_fd && watch->fd >= 0)
+  if (watch->fd >= 0)
     close(watch->fd);
-  watch->fd = -1;
   watch->dead = true;
   watch->next_dead = dead_watches;
   dead_watches = watch;
-}
-
-/* Only between batches: events of the current batch may still point to a watch that ended. */
-static void release_dead(void) {
-  while (dead_watches != NULL) {
-    struct watch *watch = dead_watches;
-    dead_watches = watch->next_dead;
-    watch->release(watch);
-  }
 }
 
 _Noreturn void loop_run(void) {
   struct epoll_event events[32];
   for (;;) {
     channel_flush();
-    release_dead();
-    int count = epoll_wait(epoll_fd, events, sizeof events / sizeof *events, -1);
+    /* Only between batches: events of a batch may point to a watch that ended within it. */
+    while (dead_watches != NULL) {
+      struct watch *watch = dead_watches;
+      dead_watches = watch->next_dead;
+      watch->release(watch);
+    }
+    int count = epoll_wait(epoll_fd, events, COUNT(events), -1);
     if (count < 0 && errno != EINTR)
       fatal("the event loop is broken");
     for (int i = 0; i < count; i++) {

@@ -1,7 +1,6 @@
 /* Entry: prepares PID 1, loads the bytecode that qjsc made, enters the event loop. */
 #include "native.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,47 +15,21 @@ extern const uint32_t hyperstart_bytecode_size;
 JSContext *js;
 bool is_machine_init;
 
-void console_write(const char *text, size_t length) {
-  while (length > 0) {
-    ssize_t written = write(STDERR_FILENO, text, length);
-    if (written <= 0)
-      return;
-    text += written;
-    length -= (size_t)written;
-  }
-}
-
-/* A reset and not a power-off: the host tells a crash from a clean end by it. */
-static _Noreturn void reset_machine(void) {
+/* stderr is the kernel's console. After it a reset, not a power-off: by that the host knows a crash. */
+_Noreturn void fatal(const char *reason) {
+  dprintf(STDERR_FILENO, "hyperstart: fatal: %s\n", reason);
   if (is_machine_init)
     reboot(RB_AUTOBOOT);
   _exit(70);
 }
 
-_Noreturn void fatal(const char *reason) {
-  console_write("hyperstart: fatal: ", 19);
-  console_write(reason, strlen(reason));
-  console_write("\n", 1);
-  reset_machine();
-}
-
-static void print_value(JSValueConst value) {
-  size_t length;
-  const char *text = JS_ToCStringLen(js, &length, value);
-  if (text == NULL)
-    return;
-  console_write(text, length);
-  console_write("\n", 1);
-  JS_FreeCString(js, text);
-}
-
 static _Noreturn void fatal_value(JSValueConst value) {
-  console_write("hyperstart: fatal: ", 19);
-  print_value(value);
+  const char *text = JS_ToCString(js, value);
   JSValue stack = JS_IsError(js, value) ? JS_GetPropertyStr(js, value, "stack") : JS_UNDEFINED;
-  if (JS_IsString(stack))
-    print_value(stack);
-  reset_machine();
+  const char *trace = JS_IsString(stack) ? JS_ToCString(js, stack) : NULL;
+  char report[4096];
+  snprintf(report, sizeof report, "%s\n%s", text ? text : "unknown", trace ? trace : "");
+  fatal(report);
 }
 
 _Noreturn void fatal_exception(void) { fatal_value(JS_GetException(js)); }
@@ -67,49 +40,41 @@ _Noreturn void power_off(void) {
   _exit(0);
 }
 
-/* Rejections without a handler yet. A handler may still come before the jobs have run dry. */
-static struct rejection {
-  JSValue promise, reason;
-} rejections[64];
-static size_t rejection_count;
+/* Rejected promises without a handler yet. One may still come before the jobs have run dry. */
+static JSValue rejected[64];
+static size_t rejected_count;
 
 static void on_rejection(JSContext *context, JSValueConst promise, JSValueConst reason,
                          JS_BOOL is_handled, void *opaque) {
-  (void)opaque;
+  size_t i = 0;
+  while (i < rejected_count && JS_VALUE_GET_PTR(rejected[i]) != JS_VALUE_GET_PTR(promise))
+    i++;
+  if (!is_handled && rejected_count == COUNT(rejected))
+    fatal_value(reason);
   if (!is_handled) {
-    if (rejection_count == sizeof rejections / sizeof *rejections)
-      fatal_value(reason);
-    rejections[rejection_count++] =
-        (struct rejection){JS_DupValue(context, promise), JS_DupValue(context, reason)};
-    return;
-  }
-  for (size_t i = 0; i < rejection_count; i++) {
-    if (JS_VALUE_GET_PTR(rejections[i].promise) != JS_VALUE_GET_PTR(promise))
-      continue;
-    JS_FreeValue(context, rejections[i].promise);
-    JS_FreeValue(context, rejections[i].reason);
-    rejections[i] = rejections[--rejection_count];
-    return;
+    rejected[rejected_count++] = JS_DupValue(context, promise);
+  } else if (i < rejected_count) {
+    JS_FreeValue(context, rejected[i]);
+    rejected[i] = rejected[--rejected_count];
   }
 }
 
-static void run_jobs(void) {
+/* Of a call or a module: its result is of no interest, an exception is. */
+static void finish(JSValue result) {
   JSContext *context;
-  int ran;
-  while ((ran = JS_ExecutePendingJob(JS_GetRuntime(js), &context)) > 0)
-    ;
+  int ran = JS_IsException(result) ? -1 : 1;
+  while (ran > 0)
+    ran = JS_ExecutePendingJob(JS_GetRuntime(js), &context);
   if (ran < 0)
     fatal_exception();
-  if (rejection_count > 0)
-    fatal_value(rejections[0].reason);
+  if (rejected_count > 0)
+    fatal_value(JS_PromiseResult(js, rejected[0]));
+  JS_FreeValue(js, result);
 }
 
-void call_javascript(JSValueConst function, int argc, JSValueConst *argv) {
-  JSValue result = JS_Call(js, function, JS_UNDEFINED, argc, argv);
-  if (JS_IsException(result))
-    fatal_exception();
-  JS_FreeValue(js, result);
-  run_jobs();
+void call_javascript(JSValueConst function, JSValue argument) {
+  finish(JS_Call(js, function, JS_UNDEFINED, 1, &argument));
+  JS_FreeValue(js, argument);
 }
 
 static void on_crash(int signal) {
@@ -124,7 +89,7 @@ static void catch_crashes(void) {
   stack_t alternative = {.ss_sp = stack, .ss_size = sizeof stack};
   sigaltstack(&alternative, NULL);
   struct sigaction action = {.sa_handler = on_crash, .sa_flags = SA_ONSTACK | SA_RESETHAND};
-  for (size_t i = 0; i < sizeof crashes / sizeof *crashes; i++)
+  for (size_t i = 0; i < COUNT(crashes); i++)
     sigaction(crashes[i], &action, NULL);
 }
 
@@ -153,17 +118,12 @@ static void load_program(void) {
   JS_AddIntrinsicTypedArrays(js);
   JS_AddIntrinsicPromise(js);
   JS_SetHostPromiseRejectionTracker(runtime, on_rejection, NULL);
-  if (native_module_register("hyper:native") != 0)
-    fatal_exception();
   JSValue module =
       JS_ReadObject(js, hyperstart_bytecode, hyperstart_bytecode_size, JS_READ_OBJ_BYTECODE);
-  if (JS_IsException(module) || JS_ResolveModule(js, module) < 0)
+  if (native_module_register("hyper:native") != 0 || JS_IsException(module) ||
+      JS_ResolveModule(js, module) < 0)
     fatal_exception();
-  JSValue result = JS_EvalFunction(js, module);
-  if (JS_IsException(result))
-    fatal_exception();
-  JS_FreeValue(js, result);
-  run_jobs();
+  finish(JS_EvalFunction(js, module));
 }
 
 int main(int argc, char **argv) {

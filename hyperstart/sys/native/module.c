@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <linux/sched.h>
@@ -17,76 +16,70 @@ static const struct {
   long number;
 } system_calls[] = {
 #define CALL(name) {#name, SYS_##name}
-    CALL(bind),          CALL(capset),        CALL(chdir),          CALL(clock_gettime),
-    CALL(clock_settime), CALL(close),         CALL(close_range),    CALL(dup3),
-    CALL(execve),        CALL(execveat),      CALL(fchdir),         CALL(fchmod),
-    CALL(fchmodat),      CALL(fchown),        CALL(fchownat),       CALL(fcntl),
-    CALL(getdents64),    CALL(ioctl),         CALL(kill),           CALL(mkdirat),
-    CALL(mknodat),       CALL(mount),         CALL(openat),         CALL(openat2),
-    CALL(pidfd_getfd),   CALL(pidfd_open),    CALL(pipe2),          CALL(pivot_root),
-    CALL(ppoll),         CALL(pread64),       CALL(prctl),         CALL(prlimit64),      CALL(read),
-    CALL(recvfrom),      CALL(seccomp),       CALL(sendto),         CALL(setdomainname),
-    CALL(setgroups),     CALL(sethostname),   CALL(setns),          CALL(setresgid),
-    CALL(setresuid),     CALL(setsid),        CALL(signalfd4),      CALL(socket),
-    CALL(socketpair),    CALL(statx),         CALL(symlinkat),      CALL(sync),
-    CALL(timerfd_create), CALL(timerfd_settime), CALL(umask),       CALL(umount2),
-    CALL(uname),         CALL(unlinkat),      CALL(unshare),        CALL(wait4),
+    CALL(bind), CALL(capset), CALL(chdir), CALL(clock_gettime), CALL(clock_settime), CALL(close),
+    CALL(close_range), CALL(dup3), CALL(execve), CALL(execveat), CALL(fchmodat), CALL(fchown),
+    CALL(fchownat), CALL(fcntl), CALL(getdents64), CALL(ioctl), CALL(kill), CALL(mkdirat),
+    CALL(mknodat), CALL(mount), CALL(openat), CALL(openat2), CALL(pidfd_getfd), CALL(pidfd_open),
+    CALL(pipe2), CALL(pivot_root), CALL(ppoll), CALL(prctl), CALL(pread64), CALL(prlimit64),
+    CALL(read), CALL(recvfrom), CALL(seccomp), CALL(sendto), CALL(setdomainname), CALL(setgroups),
+    CALL(sethostname), CALL(setns), CALL(setresgid), CALL(setresuid), CALL(setsid),
+    CALL(signalfd4), CALL(socket), CALL(statx), CALL(symlinkat), CALL(sync), CALL(timerfd_create),
+    CALL(timerfd_settime), CALL(umask), CALL(umount2), CALL(uname), CALL(unlinkat), CALL(unshare),
+    CALL(wait4),
 #undef CALL
 };
 
+int integer(JSValueConst value) {
+  int64_t number = 0;
+  JS_ToInt64(js, &number, value);
+  return (int)number;
+}
+
+/* An argument of a system call and what must be freed after it. */
+struct argument {
+  int64_t value;
+  const char *string;
+  const char **vector;
+};
+
+/* An array of strings as execve wants it. */
 static const char **string_vector(JSContext *context, JSValueConst array) {
-  JSValue length_value = JS_GetPropertyStr(context, array, "length");
-  uint32_t length = 0;
-  JS_ToUint32(context, &length, length_value);
-  const char **vector = calloc((size_t)length + 1, sizeof *vector);
-  for (uint32_t i = 0; vector != NULL && i < length; i++) {
-    JSValue item = JS_GetPropertyUint32(context, array, i);
+  JSValue length = JS_GetPropertyStr(context, array, "length");
+  int count = integer(length);
+  const char **vector = calloc((size_t)count + 1, sizeof *vector);
+  for (int i = 0; vector != NULL && i < count; i++) {
+    JSValue item = JS_GetPropertyUint32(context, array, (uint32_t)i);
     vector[i] = JS_ToCString(context, item);
     JS_FreeValue(context, item);
   }
   return vector;
 }
 
-static void free_vector(JSContext *context, const char **vector) {
-  for (const char **item = vector; item != NULL && *item != NULL; item++)
-    JS_FreeCString(context, *item);
-  free(vector);
-}
-
-/* One argument of a system call and what must be freed after it. */
-struct argument {
-  long value;
-  const char *string;
-  const char **vector;
-};
-
+/* Returns 0 or -errno. */
 static int convert(JSContext *context, JSValueConst value, struct argument *argument) {
+  size_t size;
   if (JS_IsNumber(value)) {
-    int64_t number;
-    JS_ToInt64(context, &number, value);
-    argument->value = (long)number;
+    JS_ToInt64(context, &argument->value, value);
   } else if (JS_IsString(value)) {
-    size_t length;
-    argument->string = JS_ToCStringLen(context, &length, value);
-    argument->value = (long)argument->string;
+    argument->string = JS_ToCStringLen(context, &size, value);
+    argument->value = (intptr_t)argument->string;
     /* A NUL inside would make the kernel see another path than TypeScript has checked. */
-    return argument->string != NULL && strlen(argument->string) == length ? 0 : -EINVAL;
+    return argument->string != NULL && strlen(argument->string) == size ? 0 : -EINVAL;
   } else if (JS_IsArray(context, value)) {
     argument->vector = string_vector(context, value);
-    argument->value = (long)argument->vector;
+    argument->value = (intptr_t)argument->vector;
   } else if (!JS_IsNull(value)) {
-    size_t size;
-    argument->value = (long)JS_GetArrayBuffer(context, &size, value);
+    argument->value = (intptr_t)JS_GetArrayBuffer(context, &size, value);
     return argument->value == 0 ? -EFAULT : 0;
   }
   return 0;
 }
 
 /* call(name, …): the result, or -errno as the kernel gives it. */
-static JSValue native_call(JSContext *context, JSValueConst this, int argc, JSValueConst *argv) {
+NATIVE(native_call) {
   const char *name = JS_ToCString(context, argv[0]);
   long number = -1;
-  for (size_t i = 0; name != NULL && i < sizeof system_calls / sizeof *system_calls; i++) {
+  for (size_t i = 0; name != NULL && i < COUNT(system_calls); i++) {
     if (strcmp(system_calls[i].name, name) == 0)
       number = system_calls[i].number;
   }
@@ -100,67 +93,53 @@ static JSValue native_call(JSContext *context, JSValueConst this, int argc, JSVa
   if (result == 0) {
     result = syscall(number, arguments[0].value, arguments[1].value, arguments[2].value,
                      arguments[3].value, arguments[4].value, arguments[5].value);
-    if (result == -1)
-      result = -errno;
+    result = result == -1 ? -errno : result;
   }
-  for (int i = 0; i < 6; i++) {
+  for (size_t i = 0; i < COUNT(arguments); i++) {
     JS_FreeCString(context, arguments[i].string);
-    free_vector(context, arguments[i].vector);
+    for (const char **item = arguments[i].vector; item != NULL && *item != NULL; item++)
+      JS_FreeCString(context, *item);
+    free(arguments[i].vector);
   }
-  if (result == -EFAULT && JS_HasException(context))
-    return JS_EXCEPTION;
-  return JS_NewInt64(context, result);
+  return JS_HasException(context) ? JS_EXCEPTION : JS_NewInt64(context, result);
 }
 
 /* writeText(fd, text): 0 when all is written, else -errno. */
-static JSValue native_write_text(JSContext *context, JSValueConst this, int argc,
-                                 JSValueConst *argv) {
-  int fd, error = 0;
-  size_t length;
+NATIVE(native_write_text) {
+  size_t length, done = 0;
   const char *text = JS_ToCStringLen(context, &length, argv[1]);
-  if (text == NULL || JS_ToInt32(context, &fd, argv[0]))
+  ssize_t written;
+  if (text == NULL)
     return JS_EXCEPTION;
-  size_t done = 0;
   do {
-    ssize_t written = write(fd, text + done, length - done);
-    if (written < 0)
-      error = errno;
-    else
-      done += (size_t)written;
-  } while (error == 0 && done < length);
+    written = write(integer(argv[0]), text + done, length - done);
+    done += written > 0 ? (size_t)written : 0;
+  } while (written > 0 && done < length);
   JS_FreeCString(context, text);
-  return JS_NewInt32(context, -error);
+  return JS_NewInt32(context, written < 0 ? -errno : 0);
 }
 
 /* decodeText(buffer, offset, length): invalid UTF-8 is replaced. */
-static JSValue native_decode_text(JSContext *context, JSValueConst this, int argc,
-                                  JSValueConst *argv) {
-  size_t size;
-  uint32_t offset, length;
+NATIVE(native_decode_text) {
+  size_t size, offset = (uint32_t)integer(argv[1]), length = (uint32_t)integer(argv[2]);
   const uint8_t *bytes = JS_GetArrayBuffer(context, &size, argv[0]);
-  if (bytes == NULL || JS_ToUint32(context, &offset, argv[1]) ||
-      JS_ToUint32(context, &length, argv[2]))
-    return JS_EXCEPTION;
-  if (offset > size || length > size - offset)
+  if (bytes == NULL || offset > size || length > size - offset)
     return JS_ThrowRangeError(context, "decodeText: outside of the buffer");
   return JS_NewStringLen(context, (const char *)bytes + offset, length);
 }
 
 /* decodeBase64(text): an ArrayBuffer, or null when it is not base64. */
-static JSValue native_decode_base64(JSContext *context, JSValueConst this, int argc,
-                                    JSValueConst *argv) {
-  static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+NATIVE(native_decode_base64) {
+  static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   size_t length, size = 0;
   const char *text = JS_ToCStringLen(context, &length, argv[0]);
-  if (text == NULL)
-    return JS_EXCEPTION;
-  uint8_t *bytes = malloc(length / 4 * 3 + 3);
+  uint8_t *bytes = text == NULL ? NULL : malloc(length / 4 * 3 + 3);
   uint32_t bits = 0;
   bool valid = bytes != NULL && length % 4 == 0;
   for (size_t i = 0; valid && i < length && text[i] != '='; i++) {
-    const char *digit = text[i] == '\0' ? NULL : strchr(alphabet, text[i]);
+    const char *digit = memchr(digits, text[i], sizeof digits - 1);
     valid = digit != NULL;
-    bits = bits << 6 | (uint32_t)(valid ? digit - alphabet : 0);
+    bits = bits << 6 | (uint32_t)(valid ? digit - digits : 0);
     if (i % 4 != 0)
       bytes[size++] = (uint8_t)(bits >> (6 - i % 4 * 2));
   }
@@ -171,31 +150,21 @@ static JSValue native_decode_base64(JSContext *context, JSValueConst this, int a
 }
 
 /* addressOf(buffer): for structs that hold pointers; valid while the ArrayBuffer lives. */
-static JSValue native_address_of(JSContext *context, JSValueConst this, int argc,
-                                 JSValueConst *argv) {
+NATIVE(native_address_of) {
   size_t size;
   const uint8_t *bytes = JS_GetArrayBuffer(context, &size, argv[0]);
   return bytes == NULL ? JS_EXCEPTION : JS_NewInt64(context, (int64_t)(uintptr_t)bytes);
 }
 
-static JSValue native_error_text(JSContext *context, JSValueConst this, int argc,
-                                 JSValueConst *argv) {
-  int number;
-  if (JS_ToInt32(context, &number, argv[0]))
-    return JS_EXCEPTION;
-  return JS_NewString(context, strerror(number));
-}
+NATIVE(native_error_text) { return JS_NewString(context, strerror(integer(argv[0]))); }
 
 /*
  * fork(flags, cgroupFd, run): a child by clone3, in a cgroup unless cgroupFd is -1. The child has a copy
  * of the whole heap and calls `run`, which is to end in execve; the parent gets its pid or -errno.
  */
-static JSValue native_fork(JSContext *context, JSValueConst this, int argc, JSValueConst *argv) {
-  int64_t flags;
-  int cgroup_fd;
-  if (JS_ToInt64(context, &flags, argv[0]) || JS_ToInt32(context, &cgroup_fd, argv[1]))
-    return JS_EXCEPTION;
-  struct clone_args clone = {.flags = (uint64_t)flags, .exit_signal = SIGCHLD};
+NATIVE(native_fork) {
+  struct clone_args clone = {.flags = (uint32_t)integer(argv[0]), .exit_signal = SIGCHLD};
+  int cgroup_fd = integer(argv[1]);
   if (cgroup_fd >= 0) {
     clone.flags |= CLONE_INTO_CGROUP;
     clone.cgroup = (uint64_t)cgroup_fd;
@@ -209,8 +178,7 @@ static JSValue native_fork(JSContext *context, JSValueConst this, int argc, JSVa
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
-  JSValue result = JS_Call(context, argv[2], JS_UNDEFINED, 0, NULL);
-  if (JS_IsException(result))
+  if (JS_IsException(JS_Call(context, argv[2], JS_UNDEFINED, 0, NULL)))
     fatal_exception();
   _exit(127);
 }
@@ -225,10 +193,7 @@ struct script_watch {
 static struct script_watch *script_watches;
 
 static void script_ready(struct watch *watch, uint32_t events) {
-  JSValue callback = JS_DupValue(js, ((struct script_watch *)watch)->callback);
-  JSValue argument = JS_NewUint32(js, events);
-  call_javascript(callback, 1, &argument);
-  JS_FreeValue(js, callback);
+  call_javascript(((struct script_watch *)watch)->callback, JS_NewUint32(js, events));
 }
 
 static void script_release(struct watch *watch) {
@@ -237,44 +202,37 @@ static void script_release(struct watch *watch) {
 }
 
 /* watch(fd, events, callback): 0 or -errno. */
-static JSValue native_watch(JSContext *context, JSValueConst this, int argc, JSValueConst *argv) {
-  int fd;
-  uint32_t events;
+NATIVE(native_watch) {
   struct script_watch *script = calloc(1, sizeof *script);
-  if (script == NULL || JS_ToInt32(context, &fd, argv[0]) || JS_ToUint32(context, &events, argv[1]))
-    fatal("watch: no memory or no numbers");
-  script->watch = (struct watch){.fd = fd, .ready = script_ready, .release = script_release};
-  int error = watch_set(&script->watch, events);
-  if (error != 0) {
-    free(script);
-    return JS_NewInt32(context, error);
-  }
+  if (script == NULL)
+    return JS_NewInt32(context, -ENOMEM);
+  script->watch =
+      (struct watch){.fd = integer(argv[0]), .ready = script_ready, .release = script_release};
   script->callback = JS_DupValue(context, argv[2]);
-  script->next = script_watches;
-  script_watches = script;
-  return JS_NewInt32(context, 0);
+  int error = watch_set(&script->watch, (uint32_t)integer(argv[1]));
+  if (error == 0) {
+    script->next = script_watches;
+    script_watches = script;
+  } else {
+    script_release(&script->watch);
+  }
+  return JS_NewInt32(context, error);
 }
 
 /* unwatch(fd): also closes it. */
-static JSValue native_unwatch(JSContext *context, JSValueConst this, int argc, JSValueConst *argv) {
-  int fd;
-  if (JS_ToInt32(context, &fd, argv[0]))
-    return JS_EXCEPTION;
-  for (struct script_watch **link = &script_watches; *link != NULL; link = &(*link)->next) {
-    struct script_watch *script = *link;
-    if (script->watch.fd != fd)
-      continue;
+NATIVE(native_unwatch) {
+  struct script_watch **link = &script_watches;
+  while (*link != NULL && (*link)->watch.fd != integer(argv[0]))
+    link = &(*link)->next;
+  struct script_watch *script = *link;
+  if (script != NULL) {
     *link = script->next;
-    watch_end(&script->watch, true);
-    break;
+    watch_end(&script->watch);
   }
   return JS_UNDEFINED;
 }
 
-static JSValue native_power_off(JSContext *context, JSValueConst this, int argc,
-                                JSValueConst *argv) {
-  power_off();
-}
+NATIVE(native_power_off) { power_off(); }
 
 static const JSCFunctionListEntry module_functions[] = {
     JS_CFUNC_DEF("call", 1, native_call),
@@ -288,17 +246,15 @@ static const JSCFunctionListEntry module_functions[] = {
     JS_CFUNC_DEF("unwatch", 1, native_unwatch),
     JS_CFUNC_DEF("powerOff", 0, native_power_off),
 };
-static const int module_function_count = sizeof module_functions / sizeof *module_functions;
 
 static int module_init(JSContext *context, JSModuleDef *module) {
-  return JS_SetModuleExportList(context, module, module_functions, module_function_count) ||
+  return JS_SetModuleExportList(context, module, module_functions, COUNT(module_functions)) ||
          JS_SetModuleExportList(context, module, channel_functions, channel_function_count);
 }
 
 int native_module_register(const char *name) {
   JSModuleDef *module = JS_NewCModule(js, name, module_init);
-  if (module == NULL)
-    return -1;
-  return JS_AddModuleExportList(js, module, module_functions, module_function_count) ||
+  return module == NULL ||
+         JS_AddModuleExportList(js, module, module_functions, COUNT(module_functions)) ||
          JS_AddModuleExportList(js, module, channel_functions, channel_function_count);
 }

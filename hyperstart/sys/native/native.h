@@ -8,19 +8,24 @@
 
 #include "quickjs.h"
 
+/* A function that JavaScript calls; its types are checked by TypeScript (native.ts), not here. */
+#define NATIVE(name) \
+  static JSValue name(JSContext *context, JSValueConst this, int argc, JSValueConst *argv)
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
 extern JSContext *js;
 
 /* main.c */
 
 /* True in the process that is PID 1 of the VM, false in its children and in tests. */
 extern bool is_machine_init;
-/* Writes the text to the console as it is. */
-void console_write(const char *text, size_t length);
 /* Prints why hyperstart cannot go on and resets the VM, so that the host sees it end. */
 _Noreturn void fatal(const char *reason);
 /* The same for the pending JavaScript exception, with its stack. */
 _Noreturn void fatal_exception(void);
 _Noreturn void power_off(void);
+/* Calls a JavaScript function and then the jobs it queued; an exception is fatal. Frees `argument`. */
+void call_javascript(JSValueConst function, JSValue argument);
 
 /* loop.c */
 
@@ -35,17 +40,16 @@ struct watch {
 };
 
 void loop_init(void);
-/* Never returns: dispatches events, then runs JavaScript jobs, then lets the channel write. */
+/* Never returns: lets the channel write, waits, dispatches events. */
 _Noreturn void loop_run(void);
 /* 0 takes the descriptor out of the set: EPOLLHUP cannot be masked otherwise. Returns 0 or -errno. */
 int watch_set(struct watch *watch, uint32_t events);
-/* Stops listening, closes fd when `close_fd`; memory is released when the loop holds no reference. */
-void watch_end(struct watch *watch, bool close_fd);
-/* Calls a JavaScript function and then the jobs it queued; an exception is fatal. */
-void call_javascript(JSValueConst function, int argc, JSValueConst *argv);
+/* Stops listening and closes; the memory is released when the loop holds no reference any more. */
+void watch_end(struct watch *watch);
 
 /* module.c */
 int native_module_register(const char *name);
+int integer(JSValueConst value);
 
 /* channel.c */
 extern const JSCFunctionListEntry channel_functions[];
