@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
@@ -43,7 +44,6 @@ const mkfsOptions = [
 export class LayerConverter {
   readonly #directory: string;
   readonly #mkfsErofs: string;
-  #nextTemporary = 0;
 
   private constructor(directory: string, mkfsErofs: string) {
     this.#directory = directory;
@@ -90,7 +90,7 @@ export class LayerConverter {
     options: ConvertOptions,
   ): Promise<ConvertedLayer> {
     const what = expected === null ? 'layer' : `layer ${expected.slice(0, 19)}`;
-    const temporary = path.join(this.#directory, `${String(this.#nextTemporary++)}.tmp`);
+    const temporary = path.join(this.#directory, `${randomUUID()}.tmp`);
     const mkfs = new MkfsProcess(this.#mkfsErofs, temporary);
     try {
       const converted = await stream(layer, mkfs, { ...options, what, expected });

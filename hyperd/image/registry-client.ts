@@ -10,7 +10,7 @@ import { asArray, parseJson } from './json.ts';
 import { type Descriptor, manifestMediaTypes } from './manifest.ts';
 import { readLimited } from './read-limited.ts';
 import { dockerHub, familiarName, type Reference } from './reference.ts';
-import { isInsecure, isLoopback, type RegistryConfig } from './registry-config.ts';
+import { isLoopback, type RegistryConfig } from './registry-config.ts';
 import { headerOf, type RegistryAnswer, RegistryEndpoint } from './registry-endpoint.ts';
 import { ConnectionError, PassingError } from './registry-error.ts';
 import { registryTls } from './registry-tls.ts';
@@ -59,8 +59,8 @@ export class RegistryClient implements AsyncDisposable {
     options: RegistryClientOptions,
   ): Promise<RegistryClient> {
     const { domain } = repository;
-    const insecure = isInsecure(config, domain);
     const connect = await registryTls(config, domain);
+    const insecure = !connect.rejectUnauthorized;
     const timeouts = { headersTimeout: headersTimeoutMs, bodyTimeout: bodyTimeoutMs };
     const dispatcher =
       config.proxy === undefined || isLoopback(domain)

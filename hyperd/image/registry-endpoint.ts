@@ -8,7 +8,13 @@ import { parseJson } from './json.ts';
 import { readLimited } from './read-limited.ts';
 import { basicCredentials, type Challenge, parseChallenge, tokenRequest } from './registry-auth.ts';
 import { isLoopback } from './registry-config.ts';
-import { ConnectionError, networkReason, parseFault, PassingError } from './registry-error.ts';
+import {
+  ConnectionError,
+  isCertificateFault,
+  networkReason,
+  parseFault,
+  PassingError,
+} from './registry-error.ts';
 
 export interface RegistryAnswer {
   readonly statusCode: number;
@@ -151,7 +157,11 @@ export class RegistryEndpoint {
     } catch (cause) {
       options.signal.throwIfAborted();
       const text = `Get "${target.origin}/v2/": ${networkReason(cause)}`;
-      throw new ConnectionError(text, { cause });
+      if (!isCertificateFault(cause)) throw new ConnectionError(text, { cause });
+      throw new HyperError('UNAVAILABLE', text, {
+        cause,
+        hint: `put its authority into the registry certificates, ${target.host}/ca.crt`,
+      });
     }
   }
 

@@ -55,9 +55,23 @@ const reasons: Readonly<Record<string, string>> = {
   ERR_SSL_PACKET_LENGTH_TOO_LONG: 'http: server gave HTTP response to HTTPS client',
 };
 
+/** True when the other side answered, but is not who it should be: asking again changes nothing. */
+export function isCertificateFault(thrown: unknown): boolean {
+  return /CERT|UNABLE_TO_(GET|VERIFY)/.test(codeOf(thrown));
+}
+
 /** Why a connection failed, in a few words. */
 export function networkReason(thrown: unknown): string {
-  const first: unknown = thrown instanceof AggregateError ? thrown.errors[0] : thrown;
-  const code = first instanceof Error && 'code' in first ? String(first.code) : '';
-  return reasons[code] ?? messageOf(first);
+  const reason = reasons[codeOf(thrown)] ?? messageOf(firstOf(thrown));
+  return isCertificateFault(thrown) ? `tls: failed to verify certificate: ${reason}` : reason;
+}
+
+function codeOf(thrown: unknown): string {
+  const first = firstOf(thrown);
+  return first instanceof Error && 'code' in first ? String(first.code) : '';
+}
+
+/** A name with several addresses fails once for each. */
+function firstOf(thrown: unknown): unknown {
+  return thrown instanceof AggregateError ? thrown.errors[0] : thrown;
 }

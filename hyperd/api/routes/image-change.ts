@@ -149,6 +149,8 @@ export function imageChangeRoutes(dependencies: ApiDependencies): FastifyPluginA
       });
       for (const item of removed) {
         const isUntag = 'Untagged' in item;
+        // Layers that went with the image are no event of their own.
+        if (!isUntag && item.Deleted !== image.id) continue;
         const name = isUntag ? item.Untagged : item.Deleted;
         publishImageEvent(dependencies, isUntag ? 'untag' : 'delete', {
           id: image.id,

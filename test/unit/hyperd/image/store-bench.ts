@@ -21,13 +21,18 @@ export class StoreBench implements AsyncDisposable {
 
   static async open(registries: RegistryConfig = {}): Promise<StoreBench> {
     const directory = await mkdtemp(path.join(tmpdir(), 'hyper-images-'));
-    return new StoreBench(directory, registries, await open(directory, registries));
+    return new StoreBench(directory, registries, await openStore(directory, registries));
   }
 
   /** As after a restart of the daemon. */
   async reopen(): Promise<void> {
     await this.store[Symbol.asyncDispose]();
-    this.store = await open(this.directory, this.#registries);
+    await this.open();
+  }
+
+  /** Once more, when the store was closed. */
+  async open(): Promise<void> {
+    this.store = await openStore(this.directory, this.#registries);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -36,7 +41,7 @@ export class StoreBench implements AsyncDisposable {
   }
 }
 
-async function open(directory: string, registries: RegistryConfig): Promise<ImageStore> {
+async function openStore(directory: string, registries: RegistryConfig): Promise<ImageStore> {
   return openImageStore({ directory, mkfsErofs: await testMkfsErofs(), registries });
 }
 
