@@ -49,7 +49,7 @@ async function openStore(directory: string, registries: RegistryConfig): Promise
 export class Transfer {
   readonly messages: ProgressMessage[] = [];
   readonly #abort = new AbortController();
-  readonly signal = this.#abort.signal;
+  readonly signal: AbortSignal = this.#abort.signal;
   /** Called with each message. */
   onMessage: (message: ProgressMessage) => void = () => undefined;
   readonly onProgress = (message: ProgressMessage): void => {
