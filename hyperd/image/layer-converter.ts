@@ -40,6 +40,15 @@ const mkfsOptions = [
   '-Enoinline_data',
 ];
 
+/**
+ * mkfs.erofs ends with us, whatever ends us: of its own it would wait for the rest of the tar forever,
+ * burning a processor. As root it keeps no capability: the tar that it parses is a stranger's.
+ */
+const confinement = [
+  ...['--pdeathsig', 'KILL', '--no-new-privs'],
+  ...(process.getuid?.() === 0 ? ['--inh-caps=-all', '--bounding-set=-all'] : []),
+];
+
 /** Turns layer tars into EROFS images, content-addressed by diffId, without unpacking them anywhere. */
 export class LayerConverter {
   readonly #directory: string;
@@ -116,9 +125,8 @@ class MkfsProcess {
   readonly #ended: Promise<unknown[]>;
 
   constructor(binary: string, target: string) {
-    this.child = spawnProcess(binary, [...mkfsOptions, target], {
-      stdio: ['pipe', 'ignore', 'pipe'],
-    });
+    const command = [...confinement, '--', binary, ...mkfsOptions, target];
+    this.child = spawnProcess('setpriv', command, { stdio: ['pipe', 'ignore', 'pipe'] });
     this.#ended = once(this.child, 'close');
     this.#ended.catch((cause: unknown) => {
       this.spawnFault = cause;
@@ -184,10 +192,10 @@ function explain(thrown: unknown, what: string, stderr: string): unknown {
     const text = `${what}: it cannot be decompressed: ${messageOf(thrown)}`;
     return new HyperError('INVALID_ARGUMENT', text, { cause: thrown });
   }
-  if (isErrno(thrown, 'ENOENT')) {
-    return new HyperError('UNAVAILABLE', `${what}: mkfs.erofs is not installed on this host`, {
-      cause: thrown,
-    });
+  const missing = isErrno(thrown, 'ENOENT') ? 'setpriv (util-linux)' : 'mkfs.erofs';
+  if (missing !== 'mkfs.erofs' || stderr.includes('setpriv: failed to execute')) {
+    const text = `${what}: ${missing} cannot be started: ${stderr.trim() || 'not installed'}`;
+    return new HyperError('UNAVAILABLE', text, { cause: thrown });
   }
   const detail = stderr.trim() === '' ? messageOf(thrown) : stderr.trim();
   if (/No space left|ENOSPC/.test(detail)) {

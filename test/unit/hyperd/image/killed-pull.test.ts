@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -13,6 +14,22 @@ import { fileLayer, imageOf } from '../../../support/registry-image.ts';
 import { StoreBench, Transfer } from './store-bench.ts';
 
 const program = fileURLToPath(new URL('../../../support/registry-pull.ts', import.meta.url));
+
+/** Command lines of processes that have this in them; those that just end get a moment. */
+async function programsNaming(text: string): Promise<readonly string[]> {
+  let found: string[] = [];
+  for (let round = 0; round < 20; round++) {
+    const lines = await Promise.all(
+      (await readdir('/proc'))
+        .filter((entry) => /^\d+$/.test(entry))
+        .map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')),
+    );
+    found = lines.filter((line) => line.includes(text));
+    if (found.length === 0) break;
+    await setTimeout(100);
+  }
+  return found;
+}
 
 describe('a daemon that is killed in the middle of a pull', () => {
   it('leaves a part that the next one goes on with, and nothing else', async () => {
@@ -30,19 +47,22 @@ describe('a daemon that is killed in the middle of a pull', () => {
     const images = await StoreBench.open();
     onTestFinished(() => images[Symbol.asyncDispose]());
     const reference = `${registry.host}/app:1`;
-    await images.store[Symbol.asyncDispose]();
+    await images.close();
 
     const daemon = spawnProcess(
       process.execPath,
       [program, images.directory, await testMkfsErofs(), reference],
       { stdio: ['ignore', 'pipe', 'inherit'] },
     );
-    for await (const text of daemon.stdout!) {
-      if (/"current":[1-9]/.test(String(text))) break;
-    }
+    const { promise: downloads, resolve } = Promise.withResolvers<undefined>();
+    daemon.stdout!.on('data', (text: Buffer) => {
+      if (text.includes('"Downloading"')) resolve(undefined);
+    });
+    await downloads;
     daemon.kill('SIGKILL');
     await once(daemon, 'close');
 
+    expect(await programsNaming(images.directory)).toEqual([]);
     registry.intercept = () => false;
     await images.open();
     expect(images.store.list()).toEqual([]);

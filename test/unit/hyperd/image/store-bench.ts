@@ -12,6 +12,7 @@ export class StoreBench implements AsyncDisposable {
   readonly directory: string;
   readonly #registries: RegistryConfig;
   store: ImageStore;
+  #isOpen = true;
 
   private constructor(directory: string, registries: RegistryConfig, store: ImageStore) {
     this.directory = directory;
@@ -26,17 +27,23 @@ export class StoreBench implements AsyncDisposable {
 
   /** As after a restart of the daemon. */
   async reopen(): Promise<void> {
-    await this.store[Symbol.asyncDispose]();
+    await this.close();
     await this.open();
+  }
+
+  async close(): Promise<void> {
+    if (this.#isOpen) await this.store[Symbol.asyncDispose]();
+    this.#isOpen = false;
   }
 
   /** Once more, when the store was closed. */
   async open(): Promise<void> {
     this.store = await openStore(this.directory, this.#registries);
+    this.#isOpen = true;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.store[Symbol.asyncDispose]();
+    await this.close();
     await rm(this.directory, { recursive: true });
   }
 }
