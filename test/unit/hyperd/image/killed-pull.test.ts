@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -31,6 +31,18 @@ async function programsNaming(text: string): Promise<readonly string[]> {
   return found;
 }
 
+/** Waits until the first bytes of a blob are on the disk: progress is told a moment earlier. */
+async function partOf(directory: string): Promise<void> {
+  const blobs = path.join(directory, 'blobs');
+  for (let round = 0; round < 150; round++) {
+    for (const file of await readdir(blobs).catch(() => [])) {
+      if ((await stat(path.join(blobs, file))).size > 0) return;
+    }
+    await setTimeout(100);
+  }
+  throw new Error(`nothing arrived in ${blobs}`);
+}
+
 describe('a daemon that is killed in the middle of a pull', () => {
   it('leaves a part that the next one goes on with, and nothing else', async () => {
     const registry = await TestRegistry.start();
@@ -59,6 +71,7 @@ describe('a daemon that is killed in the middle of a pull', () => {
       if (text.includes('"Downloading"')) resolve(undefined);
     });
     await downloads;
+    await partOf(images.directory);
     daemon.kill('SIGKILL');
     await once(daemon, 'close');
 
