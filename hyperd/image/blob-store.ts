@@ -101,7 +101,7 @@ export class BlobStore {
       const hash = createHash('sha256');
       await adoptPart(handle, { file, hash, limit: blob.sizeBytes });
       const wasResumed = file.length > 0;
-      options.onProgress(file.length);
+      if (wasResumed) options.onProgress(file.length);
       while (file.length < blob.sizeBytes) {
         await attempt(blob, { file, hash }, options);
       }
