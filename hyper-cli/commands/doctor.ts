@@ -141,7 +141,8 @@ async function erofs(): Promise<Finding> {
     reason: 'layers are converted by it; Debian 12 has one that is too old',
     remedy: 'npm start (it builds one)',
   };
-  for (const command of ['mkfs.erofs', path.join(cache, 'erofs-utils/bin/mkfs.erofs')]) {
+  const built = await findArtifact('erofs-utils', 'mkfs.erofs');
+  for (const command of ['mkfs.erofs', ...(built === null ? [] : [built])]) {
     try {
       const { stdout, stderr } = await run(command, ['--help']);
       if (`${stdout}${stderr}`.includes('--tar='))
@@ -155,15 +156,22 @@ async function erofs(): Promise<Finding> {
 
 async function artifact(kind: string, file: string, reason: string): Promise<Finding> {
   const remedy = 'npm start (it builds it)';
+  const found = await findArtifact(kind, file);
+  if (found !== null) return judge(kind, true, found, { reason, remedy });
+  return judge(kind, false, `none built in ${cache}`, { reason, remedy });
+}
+
+/** A file in any build of the cache. */
+async function findArtifact(kind: string, file: string): Promise<string | null> {
   try {
     for (const build of await readdir(path.join(cache, kind))) {
       const candidate = path.join(cache, kind, build, file);
-      if (await exists(candidate)) return judge(kind, true, candidate, { reason, remedy });
+      if (await exists(candidate)) return candidate;
     }
   } catch {
-    // No cache yet: told below.
+    // No cache yet.
   }
-  return judge(kind, false, `none built in ${cache}`, { reason, remedy });
+  return null;
 }
 
 async function exists(file: string): Promise<boolean> {
