@@ -36,6 +36,7 @@ export class Floor implements AsyncDisposable {
   async measure(memoryMiB: number, vcpus: number): Promise<number> {
     const runDirectory = await mkdtemp(path.join(this.#directory, 'run-'));
     const startedAt = performance.now();
+    const signal = AbortSignal.timeout(120_000);
     await using vm = await this.#driver.launch(
       {
         id: 'f'.repeat(64),
@@ -47,10 +48,12 @@ export class Floor implements AsyncDisposable {
         vcpus,
         devices: [],
       },
-      new AbortController().signal,
+      signal,
     );
-    await vm.exited;
-    return performance.now() - startedAt;
+    const exit = await vm.exited;
+    const milliseconds = performance.now() - startedAt;
+    if (exit.reason === 'crashed') throw new Error(`the VM of the floor crashed: ${exit.detail}`);
+    return milliseconds;
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -1,8 +1,8 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { cpus, tmpdir } from 'node:os';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
 
+import { messageOf } from '../hyperd/base/error.ts';
 import { openDriver } from '../hyperd/hypervisor/registry.ts';
 import { buildDemoImage } from '../images/build.ts';
 import { ensureArtifacts } from '../setup/artifacts.ts';
@@ -10,61 +10,89 @@ import { cacheDirectory, root } from '../setup/paths.ts';
 import { step } from '../setup/progress.ts';
 import { TestDaemon } from '../test/support/daemon.ts';
 import { Floor } from './floor.ts';
-import { type Figure, toMarkdown, toText } from './report.ts';
-import { coldStart, imageLoad, memory, stdio } from './scenarios.ts';
+import { currentLoad, describeMachine, formatMachine, type Machine } from './machine.ts';
+import { type BenchOptions, parseOptions, type ScenarioName, usage } from './options.ts';
+import { type Figure, isMet, toMarkdown, toText } from './report.ts';
+import { coldStart } from './scenarios/cold-start.ts';
+import { idleMemory } from './scenarios/idle-memory.ts';
+import { imageLoad } from './scenarios/image-load.ts';
+import { stdio } from './scenarios/stdio.ts';
 
-/** `npm run bench -- [--runs N] [--full] [--only cold|memory|stdio|load]`. */
-const { values } = parseArgs({
-  options: {
-    runs: { type: 'string', default: '5' },
-    full: { type: 'boolean', default: false },
-    only: { type: 'string' },
-  },
-});
-const runs = Number(values.runs);
-const stdioMiB = values.full ? 1024 : 128;
-
-const artifacts = await ensureArtifacts();
-process.env['HYPER_TEST_KERNEL'] = artifacts.kernelPath;
-process.env['HYPER_TEST_INITRD'] = artifacts.initrdPath;
-process.env['HYPER_TEST_MKFS_EROFS'] = artifacts.mkfsErofs;
-await buildDemoImage('busybox', { cacheDirectory, onProgress: step });
-const driver = await openDriver('qemu', {
-  kernelPath: artifacts.kernelPath,
-  stateFile: path.join(tmpdir(), 'hyper-bench-kvm.json'),
-});
-const figures: Figure[] = [];
-{
-  await using daemon = await TestDaemon.start(['busybox']);
-  await using floor = await Floor.open(driver, artifacts.kernelPath);
-  const scenarios = {
-    cold: () => coldStart(daemon, floor, runs),
-    memory: () => memory(daemon, 3),
-    stdio: () => stdio(daemon, stdioMiB),
-    load: async () =>
-      imageLoad(
-        daemon,
-        await buildDemoImage('postgres', { cacheDirectory, onProgress: step }),
-        Math.min(runs, 3),
-      ),
-  };
-  for (const [name, scenario] of Object.entries(scenarios)) {
-    if (values.only !== undefined && values.only !== name) continue;
+/** `npm run bench`: measures what docs/benchmarks.md shows, each scenario with a daemon of its own. */
+const options = readOptions();
+if (options !== null) {
+  const loadAverage = currentLoad();
+  const bench = await openBench(options);
+  const figures: Figure[] = [];
+  let machine: Machine | null = null;
+  for (const name of options.scenarios) {
     step(`bench: ${name}`);
-    figures.push(...(await scenario()));
+    await using daemon = await TestDaemon.start(['busybox']);
+    machine ??= await describeMachine(daemon, root, { loadAverage, ...bench.versions });
+    figures.push(...(await bench.scenarios[name](daemon)));
+  }
+  if (machine !== null) await report(machine, figures);
+}
+
+function readOptions(): BenchOptions | null {
+  try {
+    return parseOptions(process.argv.slice(2));
+  } catch (thrown) {
+    process.stderr.write(`bench: ${messageOf(thrown)}\n\n${usage}`);
+    process.exitCode = 2;
+    return null;
   }
 }
 
-const kernel = (await readFile('/proc/sys/kernel/osrelease', 'utf8')).trim();
-const accelerator = driver.features.hardwareAccelerated ? 'KVM' : 'TCG';
-const machine = `${new Date().toISOString().slice(0, 10)}, ${cpus()[0]?.model ?? 'CPU'} × ${String(cpus().length)}, Linux ${kernel}, QEMU ${driver.version} (${accelerator}), Node ${process.versions.node}`;
-const results = path.join(root, 'bench/results');
-await mkdir(results, { recursive: true });
-await writeFile(
-  path.join(results, 'latest.json'),
-  `${JSON.stringify({ machine, figures }, null, 2)}\n`,
-);
-await writeFile(path.join(results, 'latest.md'), `${machine}\n\n${toMarkdown(figures)}`);
-process.stdout.write(
-  `\n${machine}\n\n${toText(figures, process.stdout.isTTY && process.env['NO_COLOR'] === undefined)}`,
-);
+interface Bench {
+  readonly scenarios: Readonly<
+    Record<ScenarioName, (daemon: TestDaemon) => Promise<readonly Figure[]>>
+  >;
+  readonly versions: { readonly hyperKernel: string };
+}
+
+async function openBench({ runs, stdioMiB }: BenchOptions): Promise<Bench> {
+  const { kernelPath, initrdPath, mkfsErofs } = await ensureArtifacts();
+  // TestDaemon takes them from here.
+  process.env['HYPER_TEST_KERNEL'] = kernelPath;
+  process.env['HYPER_TEST_INITRD'] = initrdPath;
+  process.env['HYPER_TEST_MKFS_EROFS'] = mkfsErofs;
+  const imageOptions = { cacheDirectory, onProgress: step };
+  await buildDemoImage('busybox', imageOptions);
+  const version = await readFile(path.join(path.dirname(kernelPath), 'version'), 'utf8');
+  const fewRuns = Math.min(runs, 3);
+  return {
+    versions: { hyperKernel: version.trim() },
+    scenarios: {
+      cold: async (daemon) => {
+        await using undo = new AsyncDisposableStack();
+        const scratch = await mkdtemp(path.join(tmpdir(), 'hyper-bench-'));
+        undo.defer(() => rm(scratch, { recursive: true }));
+        const stateFile = path.join(scratch, 'kvm.json');
+        const driver = await openDriver('qemu', { kernelPath, stateFile });
+        const floor = undo.use(await Floor.open(driver, kernelPath));
+        return await coldStart({ daemon, driver, floor, kernelPath, initrdPath, runs });
+      },
+      memory: (daemon) => idleMemory(daemon, 3),
+      stdio: (daemon) => stdio(daemon, stdioMiB, stdioMiB > 256 ? 1 : fewRuns),
+      load: async (daemon) =>
+        imageLoad(daemon, await buildDemoImage('postgres', imageOptions), fewRuns),
+    },
+  };
+}
+
+async function report(machine: Machine, figures: readonly Figure[]): Promise<void> {
+  const results = path.join(root, 'bench/results');
+  await mkdir(results, { recursive: true });
+  const head = formatMachine(machine);
+  await writeFile(
+    path.join(results, 'latest.json'),
+    `${JSON.stringify({ machine, figures }, null, 2)}\n`,
+  );
+  await writeFile(path.join(results, 'latest.md'), `${head}\n\n${toMarkdown(figures)}`);
+  // https://no-color.org: any value but the empty one.
+  const isColored = process.stdout.isTTY && (process.env['NO_COLOR'] ?? '') === '';
+  process.stdout.write(`\n${head}\n\n${toText(figures, isColored)}`);
+  const missed = figures.filter((one) => !isMet(one)).length;
+  if (missed > 0) process.stdout.write(`\n${String(missed)} bar(s) missed\n`);
+}

@@ -6,16 +6,24 @@ export interface Summary {
   readonly runs: number;
 }
 
-/** Throws for an empty sample. */
+/** Throws for an empty sample, and for one with a value that is no number: a measurement went wrong. */
 export function summarize(values: readonly number[]): Summary {
+  if (values.length === 0) throw new Error('a summary of no runs');
+  if (!values.every(Number.isFinite)) throw new Error(`a summary of ${values.join(', ')}`);
   const sorted = [...values].sort((a, b) => a - b);
-  if (sorted.length === 0) throw new Error('a summary of no runs');
   return {
     median: quantile(sorted, 0.5),
     lowerQuartile: quantile(sorted, 0.25),
     upperQuartile: quantile(sorted, 0.75),
     runs: sorted.length,
   };
+}
+
+/** Median of a ÷ median of b, with the quartiles of the ratios of the runs that were made in pairs. */
+export function summarizeRatio(a: readonly number[], b: readonly number[]): Summary {
+  if (a.length !== b.length) throw new Error('a ratio of unpaired runs');
+  const pairs = summarize(a.map((value, index) => value / (b[index] ?? Number.NaN)));
+  return { ...pairs, median: summarize(a).median / summarize(b).median };
 }
 
 /** Linear interpolation between the two nearest ranks. */

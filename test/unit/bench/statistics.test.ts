@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { toMarkdown, toText } from '../../../bench/report.ts';
-import { summarize } from '../../../bench/statistics.ts';
+import { summarize, summarizeRatio } from '../../../bench/statistics.ts';
 
 describe('summarize', () => {
   it('gives median and quartiles of an unordered sample', () => {
@@ -11,23 +10,29 @@ describe('summarize', () => {
       upperQuartile: 4,
       runs: 5,
     });
-    expect(summarize([1, 2]).median).toBe(1.5);
   });
 
-  it('refuses an empty sample', () => {
+  it('lies between the two middle values of an even sample', () => {
+    expect(summarize([2, 1]).median).toBe(1.5);
+  });
+
+  it('refuses an empty sample and values that are no numbers', () => {
     expect(() => summarize([])).toThrow('no runs');
+    expect(() => summarize([1, Number.NaN])).toThrow('1, NaN');
   });
 });
 
-describe('reports', () => {
-  const figures = [
-    { name: 'fast', value: '1.2', bar: '≤ 1.5', isMet: true },
-    { name: 'slow', value: '2.0', bar: '≤ 1.5', isMet: false },
-  ];
+describe('summarizeRatio', () => {
+  it('divides the medians, and takes the quartiles from the pairs', () => {
+    expect(summarizeRatio([2, 6, 4], [1, 2, 4])).toEqual({
+      median: 2,
+      lowerQuartile: 1.5,
+      upperQuartile: 2.5,
+      runs: 3,
+    });
+  });
 
-  it('mark a missed bar, in red on a terminal', () => {
-    expect(toMarkdown(figures)).toContain('| slow | 2.0 | ≤ 1.5 | **missed** |');
-    expect(toText(figures, true)).toContain('\u001b[31mslow');
-    expect(toText(figures, false)).not.toContain('\u001b[');
+  it('refuses runs that are no pairs', () => {
+    expect(() => summarizeRatio([1], [1, 2])).toThrow('unpaired');
   });
 });
