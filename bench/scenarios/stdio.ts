@@ -8,6 +8,7 @@ export async function stdio(
   mebibytes: number,
   runs: number,
 ): Promise<readonly Figure[]> {
+  const peakBefore = await daemon.peakMemoryMiB();
   const walls: number[] = [];
   const speeds: number[] = [];
   for (let index = 0; index < runs; index++) {
@@ -19,7 +20,8 @@ export async function stdio(
   return [
     figure(`${String(mebibytes)} MiB through \`docker run -i busybox cat\``, 's', walls),
     figure('  throughput, start taken off', 'MiB/s', speeds),
-    figure('  peak memory (RSS) of hyperd', 'MiB', [await daemon.peakMemoryMiB()]),
+    figure('  peak memory (RSS) of hyperd before', 'MiB', [peakBefore]),
+    figure('  peak memory (RSS) of hyperd after', 'MiB', [await daemon.peakMemoryMiB()]),
   ];
 }
 
