@@ -24,7 +24,10 @@ export async function imageLoad(
   const ours: number[] = [];
   const plain: number[] = [];
   for (let index = 0; index < runs; index++) {
+    // Neither shall wait for what was written before.
+    await run('sync', []);
     plain.push(await unpack(layers, path.join(directory, `root${String(index)}`)));
+    await run('sync', []);
     ours.push(await timed(() => load(daemon, archive)));
     await docker(daemon, 'rmi', '-f', 'postgres');
   }
