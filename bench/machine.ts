@@ -6,6 +6,7 @@ import type { TestDaemon } from '../test/support/daemon.ts';
 interface HyperVersion {
   readonly HypervisorVersion: string;
   readonly HardwareAccelerated: boolean;
+  readonly HyperKernel: string;
 }
 
 /** Where and with what the figures were measured. */
@@ -29,7 +30,7 @@ export interface Machine {
 export async function describeMachine(
   daemon: TestDaemon,
   root: string,
-  known: { readonly loadAverage: number; readonly hyperKernel: string },
+  loadAverage: number,
 ): Promise<Machine> {
   const version = await daemon.api.json<HyperVersion>('GET', '/hyper/version');
   const docker = await daemon.docker(['version', '--format', '{{.Client.Version}}']);
@@ -44,7 +45,8 @@ export async function describeMachine(
     node: process.versions.node,
     docker: docker.stdout.trim(),
     commit: await describeCommit(root),
-    ...known,
+    hyperKernel: version.HyperKernel,
+    loadAverage,
   };
 }
 

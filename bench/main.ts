@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
@@ -22,14 +22,14 @@ import { stdio } from './scenarios/stdio.ts';
 const options = readOptions();
 if (options !== null) {
   const loadAverage = currentLoad();
-  const bench = await openBench(options);
+  const scenarios = await openScenarios(options);
   const figures: Figure[] = [];
   let machine: Machine | null = null;
   for (const name of options.scenarios) {
     step(`bench: ${name}`);
     await using daemon = await TestDaemon.start(['busybox']);
-    machine ??= await describeMachine(daemon, root, { loadAverage, ...bench.versions });
-    figures.push(...(await bench.scenarios[name](daemon)));
+    machine ??= await describeMachine(daemon, root, loadAverage);
+    figures.push(...(await scenarios[name](daemon)));
   }
   if (machine !== null) await report(machine, figures);
 }
@@ -44,14 +44,9 @@ function readOptions(): BenchOptions | null {
   }
 }
 
-interface Bench {
-  readonly scenarios: Readonly<
-    Record<ScenarioName, (daemon: TestDaemon) => Promise<readonly Figure[]>>
-  >;
-  readonly versions: { readonly hyperKernel: string };
-}
+type Scenarios = Readonly<Record<ScenarioName, (daemon: TestDaemon) => Promise<readonly Figure[]>>>;
 
-async function openBench({ runs, stdioMiB }: BenchOptions): Promise<Bench> {
+async function openScenarios({ runs, stdioMiB }: BenchOptions): Promise<Scenarios> {
   const { kernelPath, initrdPath, mkfsErofs } = await ensureArtifacts();
   // TestDaemon takes them from here.
   process.env['HYPER_TEST_KERNEL'] = kernelPath;
@@ -59,25 +54,21 @@ async function openBench({ runs, stdioMiB }: BenchOptions): Promise<Bench> {
   process.env['HYPER_TEST_MKFS_EROFS'] = mkfsErofs;
   const imageOptions = { cacheDirectory, onProgress: step };
   await buildDemoImage('busybox', imageOptions);
-  const version = await readFile(path.join(path.dirname(kernelPath), 'version'), 'utf8');
   const fewRuns = Math.min(runs, 3);
   return {
-    versions: { hyperKernel: version.trim() },
-    scenarios: {
-      cold: async (daemon) => {
-        await using undo = new AsyncDisposableStack();
-        const scratch = await mkdtemp(path.join(tmpdir(), 'hyper-bench-'));
-        undo.defer(() => rm(scratch, { recursive: true }));
-        const stateFile = path.join(scratch, 'kvm.json');
-        const driver = await openDriver('qemu', { kernelPath, stateFile });
-        const floor = undo.use(await Floor.open(driver, kernelPath));
-        return await coldStart({ daemon, driver, floor, kernelPath, initrdPath, runs });
-      },
-      memory: (daemon) => idleMemory(daemon, 3),
-      stdio: (daemon) => stdio(daemon, stdioMiB, stdioMiB > 256 ? 1 : fewRuns),
-      load: async (daemon) =>
-        imageLoad(daemon, await buildDemoImage('postgres', imageOptions), fewRuns),
+    cold: async (daemon) => {
+      await using undo = new AsyncDisposableStack();
+      const scratch = await mkdtemp(path.join(tmpdir(), 'hyper-bench-'));
+      undo.defer(() => rm(scratch, { recursive: true }));
+      const stateFile = path.join(scratch, 'kvm.json');
+      const driver = await openDriver('qemu', { kernelPath, stateFile });
+      const floor = undo.use(await Floor.open(driver, kernelPath));
+      return await coldStart({ daemon, driver, floor, kernelPath, initrdPath, runs });
     },
+    memory: (daemon) => idleMemory(daemon, 3),
+    stdio: (daemon) => stdio(daemon, stdioMiB, stdioMiB > 256 ? 1 : fewRuns),
+    load: async (daemon) =>
+      imageLoad(daemon, await buildDemoImage('postgres', imageOptions), fewRuns),
   };
 }
 

@@ -1,47 +1,45 @@
-/** Marks of a start, as hyperd tells them: see the keys below. */
+/** Phases by name, in milliseconds. */
 export type Timeline = Readonly<Record<string, number>>;
 
-/** Marks that follow one another, counted from one moment each. */
-const chains: readonly (readonly string[])[] = [
-  // From the launch of the VM.
-  ['spawn', 'monitor', 'running'],
-  // From the request to the agent.
-  ['network', 'mounts', 'process'],
-];
+export type PhaseName =
+  'prepare' | 'spawn' | 'monitor' | 'running' | 'boot' | 'network' | 'mounts' | 'process';
 
 /**
- * How long each phase took, from marks that say when it ended. `prepare` comes before the launch;
- * `boot` is from the running CPU to the agent's hello, which is counted from before `prepare`.
+ * How long each phase took, from a pod's timeline. There, `spawn` to `running` are marks counted from the
+ * launch, which comes after `prepare`; `agent` is a mark counted from before it; the rest are durations.
+ * `boot` is from the running CPU to the agent's hello.
  */
-export function toPhases(timeline: Timeline): ReadonlyMap<string, number> {
-  const mark = (name: string): number => {
-    const value = timeline[name];
-    if (value === undefined) throw new Error(`the timeline has no ${name}`);
-    return value;
+export function toPhases(timeline: Timeline): Readonly<Record<PhaseName, number>> {
+  const of = (name: string): number => markOf(timeline, name);
+  return {
+    prepare: of('prepare'),
+    spawn: of('spawn'),
+    monitor: of('monitor') - of('spawn'),
+    running: of('running') - of('monitor'),
+    boot: of('agent') - of('prepare') - of('running'),
+    network: of('network'),
+    mounts: of('mounts'),
+    process: of('process'),
   };
-  const durations = (chain: readonly string[]): [string, number][] =>
-    chain.map((name, index) => {
-      const earlier = chain[index - 1];
-      return [name, mark(name) - (earlier === undefined ? 0 : mark(earlier))];
-    });
-  const [launch = [], start = []] = chains.map(durations);
-  const boot = mark('agent') - mark('prepare') - mark('running');
-  return new Map([['prepare', mark('prepare')], ...launch, ['boot', boot], ...start]);
 }
 
-/** What `boot` is made of, by the guest's own clock. */
+/** What the way from launch to hello is made of. */
 export interface BootParts {
-  /** Firmware and what the kernel does before its clock runs, and the way of the hello to the host. */
-  readonly firmwareMs: number;
+  /** QEMU's start, firmware, what the kernel does before its clock runs, and the hello's way to the host. */
+  readonly outsideMs: number;
   readonly kernelMs: number;
   readonly agentMs: number;
 }
 
-/** Splits the time from launch to hello by the marks of the guest, which count from its kernel's start. */
+/** Splits the time from launch to hello by the guest's marks, which count from its kernel's start. */
 export function toBootParts(helloMs: number, bootTimeline: Timeline): BootParts {
-  const { mounts, channel } = bootTimeline;
-  if (mounts === undefined || channel === undefined) {
-    throw new Error(`the guest's boot timeline has only ${Object.keys(bootTimeline).join(', ')}`);
-  }
-  return { firmwareMs: helloMs - channel, kernelMs: mounts, agentMs: channel - mounts };
+  const kernelMs = markOf(bootTimeline, 'kernel');
+  const channelMs = markOf(bootTimeline, 'channel');
+  return { outsideMs: helloMs - channelMs, kernelMs, agentMs: channelMs - kernelMs };
+}
+
+function markOf(timeline: Timeline, name: string): number {
+  const value = timeline[name];
+  if (value === undefined) throw new Error(`the timeline has no ${name}`);
+  return value;
 }

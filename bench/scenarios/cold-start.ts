@@ -4,7 +4,7 @@ import { docker, vmOf, type VmSummary } from '../docker.ts';
 import type { Floor } from '../floor.ts';
 import type { HypervisorDriver } from '../../hyperd/hypervisor/driver.ts';
 import { type Life, readLife } from '../life.ts';
-import { toPhases } from '../phases.ts';
+import { type PhaseName, toPhases } from '../phases.ts';
 import { type Figure, figure } from '../report.ts';
 import { summarizeRatio } from '../statistics.ts';
 import { timed } from '../timed.ts';
@@ -23,7 +23,7 @@ export interface ColdStartOptions {
 interface Run extends Life {
   readonly wall: number;
   readonly floor: number;
-  readonly phases: ReadonlyMap<string, number>;
+  readonly phases: Readonly<Record<PhaseName, number>>;
   readonly ready: AgentReady;
 }
 
@@ -71,8 +71,7 @@ function toFigures(runs: readonly Run[]): readonly Figure[] {
   const walls = runs.map(({ wall }) => wall);
   const floors = runs.map((run) => run.floor);
   const ratios = walls.map((wall, index) => wall / (floors[index] ?? Number.NaN));
-  const phase = (name: string): Figure =>
-    of(`  phase ${name}`, ({ phases }) => phases.get(name) ?? Number.NaN);
+  const phase = (name: PhaseName): Figure => of(`  phase ${name}`, ({ phases }) => phases[name]);
   return [
     of('cold `docker run --rm busybox true`', ({ wall }) => wall),
     of('floor: same QEMU and kernel, init powers off', (run) => run.floor),
@@ -84,15 +83,15 @@ function toFigures(runs: readonly Run[]): readonly Figure[] {
       bar,
     },
     of('  docker CLI, create, attach', (run) => run.wall - run.start - run.run - run.teardown),
-    ...['prepare', 'spawn', 'monitor', 'running', 'boot'].map(phase),
-    of('    of boot: firmware and early kernel', ({ ready }) => ready.firmwareMs),
-    of('    of boot: kernel', ({ ready }) => ready.kernelMs),
-    of('    of boot: agent', ({ ready }) => ready.agentMs),
-    ...['network', 'mounts', 'process'].map(phase),
+    ...(['prepare', 'spawn', 'monitor', 'running', 'boot'] as const).map(phase),
+    ...(['network', 'mounts', 'process'] as const).map(phase),
     of('  whole start (create to start)', ({ start }) => start),
     of('  run (start to exit)', ({ run }) => run),
     of('  teardown (exit to removal)', ({ teardown }) => teardown),
     of('bare VM to agent ready', ({ ready }) => ready.helloMs),
+    of('  bare VM: QEMU, firmware, early kernel', ({ ready }) => ready.outsideMs),
+    of('  bare VM: kernel', ({ ready }) => ready.kernelMs),
+    of('  bare VM: agent', ({ ready }) => ready.agentMs),
     figure(
       'guest memory used at agent ready',
       'MiB',
