@@ -8,7 +8,7 @@ export interface SymbolRequest {
 
 /** Parses a fragment (kernel .config syntax). Throws on a line that is neither symbol nor comment, and on a symbol asked for twice with different values. */
 export function parseFragment(fileName: string, text: string): readonly SymbolRequest[] {
-  const requests = new Map<string, SymbolRequest>();
+  const requests: SymbolRequest[] = [];
   for (const [index, line] of text.split('\n').entries()) {
     const origin = `${fileName}:${String(index + 1)}`;
     const set = /^(CONFIG_[A-Z0-9_a-z]+)=(.+)$/.exec(line);
@@ -17,15 +17,29 @@ export function parseFragment(fileName: string, text: string): readonly SymbolRe
       if (line === '' || /^#( |$)/.test(line)) continue;
       throw new Error(`${origin}: neither a symbol nor a comment: ${line}`);
     }
-    const name = set?.[1] ?? unset?.[1] ?? '';
-    const request = { name, value: set?.[2] ?? null, origin };
-    const earlier = requests.get(name);
-    if (earlier !== undefined && earlier.value !== request.value) {
-      throw new Error(`${origin}: ${name} contradicts ${earlier.origin}`);
-    }
-    requests.set(name, request);
+    requests.push({ name: set?.[1] ?? unset?.[1] ?? '', value: set?.[2] ?? null, origin });
   }
-  return [...requests.values()];
+  return mergeFragments([requests]);
+}
+
+/**
+ * Joins fragments into one list, each symbol once. Throws on a symbol asked for with different values;
+ * only `overrides` may change what the fragments say.
+ */
+export function mergeFragments(
+  fragments: readonly (readonly SymbolRequest[])[],
+  overrides: readonly SymbolRequest[] = [],
+): readonly SymbolRequest[] {
+  const merged = new Map<string, SymbolRequest>();
+  for (const request of fragments.flat()) {
+    const earlier = merged.get(request.name);
+    if (earlier !== undefined && earlier.value !== request.value) {
+      throw new Error(`${request.origin}: ${request.name} contradicts ${earlier.origin}`);
+    }
+    merged.set(request.name, earlier ?? request);
+  }
+  for (const request of overrides) merged.set(request.name, request);
+  return [...merged.values()];
 }
 
 /** The requests in the kernel's own syntax, for merge_config.sh. */

@@ -1,7 +1,7 @@
 /**
  * Rewrites a 64-bit little-endian ELF executable without the padding that a linker leaves for page
- * alignment: a boot loader zero-fills memory, so long runs of it need not be in the file. Section
- * headers go; program headers (with the PVH entry note) stay. Kernel images shrink by a third.
+ * alignment: a loader fills with zeros what a segment has in memory only, so long runs need not be in
+ * the file. Section headers go; program headers (with the PVH entry note) stay.
  */
 export function packElf(input: Uint8Array): Uint8Array {
   const elf = Buffer.from(input.buffer, input.byteOffset, input.byteLength);
@@ -80,39 +80,51 @@ function writeSegment(segment: Segment): Buffer {
 }
 
 /**
- * Pieces of a loadable segment around its long runs of padding; memory sizes cover the gaps. Between code
- * sections the linker pads with breakpoints (0xcc), which nothing ever reaches; zeros do as well there.
+ * Pieces of a loadable segment around its long runs of padding. A run of zeros is covered by the memory
+ * size of the piece before it, so that the loader fills it; between code sections the linker pads with
+ * breakpoints (0xcc), which nothing ever reaches and nobody needs to load.
  */
 function splitAtPadding(elf: Buffer, segment: Segment): readonly Segment[] {
   if (segment.type !== loadable) return [segment];
   const bytes = elf.subarray(segment.offset, segment.offset + segment.fileSize);
   const holes = findHoles(bytes);
   const starts = [0, ...holes.map(({ end }) => end)];
-  const ends = [...holes.map(({ start }) => start), bytes.length];
-  const pieces = starts
-    .map((start, index) => ({ start, end: ends[index] ?? bytes.length }))
-    .filter(({ start, end }) => end > start);
-  return pieces.map(({ start, end }, index) => ({
-    ...segment,
-    offset: segment.offset + start,
-    virtualAddress: segment.virtualAddress + BigInt(start),
-    physicalAddress: segment.physicalAddress + BigInt(start),
-    fileSize: end - start,
-    memorySize: (index === pieces.length - 1 ? segment.memorySize : end) - start,
-  }));
+  return starts.flatMap((start, index) => {
+    const hole = holes[index];
+    const fileEnd = hole?.start ?? bytes.length;
+    const zerosEnd = hole?.byte === 0 ? hole.end : fileEnd;
+    const memoryEnd = index === starts.length - 1 ? segment.memorySize : zerosEnd;
+    if (memoryEnd === start) return [];
+    return {
+      ...segment,
+      offset: segment.offset + start,
+      virtualAddress: segment.virtualAddress + BigInt(start),
+      physicalAddress: segment.physicalAddress + BigInt(start),
+      fileSize: fileEnd - start,
+      memorySize: memoryEnd - start,
+    };
+  });
+}
+
+interface Hole {
+  readonly start: number;
+  readonly end: number;
+  /** The one byte that it repeats. */
+  readonly byte: number;
 }
 
 /** Runs of at least minHoleBytes of one padding byte, in order. */
-function findHoles(bytes: Buffer): readonly { readonly start: number; readonly end: number }[] {
-  const holes: { start: number; end: number }[] = [];
+function findHoles(bytes: Buffer): readonly Hole[] {
+  const holes: Hole[] = [];
   const needles = paddingBytes.map((byte) => Buffer.alloc(minHoleBytes, byte));
   for (let position = 0; ;) {
     const found = needles.map((needle) => bytes.indexOf(needle, position)).filter((at) => at >= 0);
     if (found.length === 0) return holes;
     const start = Math.min(...found);
+    const byte = bytes[start] ?? 0;
     let end = start + minHoleBytes;
-    while (end < bytes.length && bytes[end] === bytes[start]) end += 1;
-    holes.push({ start, end });
+    while (end < bytes.length && bytes[end] === byte) end += 1;
+    holes.push({ start, end, byte });
     position = end;
   }
 }

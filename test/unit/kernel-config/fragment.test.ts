@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { formatRequests, parseFragment } from '../../../kernel-config/fragment.ts';
-import { findDifferences } from '../../../kernel-config/verify.ts';
+import { formatRequests, mergeFragments, parseFragment } from '../../../kernel-config/fragment.ts';
 
 describe('parseFragment', () => {
   it('reads set and unset symbols and skips comments', () => {
@@ -29,20 +28,27 @@ describe('parseFragment', () => {
   });
 });
 
-describe('findDifferences', () => {
-  const requests = parseFragment('a.conf', 'CONFIG_A=y\n# CONFIG_B is not set\nCONFIG_N=64\n');
+describe('mergeFragments', () => {
+  const base = parseFragment('a.conf', 'CONFIG_A=y\nCONFIG_B=y\n');
 
-  it('is silent when the final configuration has all that was asked for', () => {
-    expect(findDifferences('CONFIG_A=y\nCONFIG_N=64\n# CONFIG_B is not set\n', requests)).toEqual(
-      [],
-    );
+  it('keeps a symbol that two fragments ask for once', () => {
+    const merged = mergeFragments([base, parseFragment('b.conf', 'CONFIG_B=y\nCONFIG_C=y\n')]);
+    expect(merged.map(({ name, origin }) => [name, origin])).toEqual([
+      ['CONFIG_A', 'a.conf:1'],
+      ['CONFIG_B', 'a.conf:2'],
+      ['CONFIG_C', 'b.conf:2'],
+    ]);
   });
 
-  it('names every symbol that is missing, on against the wish, or of another value', () => {
-    expect(findDifferences('CONFIG_B=y\nCONFIG_N=8\n', requests)).toEqual([
-      'a.conf:1: CONFIG_A should be y, is not set',
-      'a.conf:2: CONFIG_B should be not set, is y',
-      'a.conf:3: CONFIG_N should be 64, is 8',
-    ]);
+  it('names both places of a contradiction between fragments', () => {
+    const other = parseFragment('b.conf', '# CONFIG_A is not set\n');
+    expect(() => mergeFragments([base, other])).toThrow('b.conf:1: CONFIG_A contradicts a.conf:1');
+  });
+
+  it('lets overrides change what the fragments say', () => {
+    const overrides = parseFragment('debug.conf', '# CONFIG_A is not set\n');
+    expect(formatRequests(mergeFragments([base], overrides))).toBe(
+      '# CONFIG_A is not set\nCONFIG_B=y\n',
+    );
   });
 });
