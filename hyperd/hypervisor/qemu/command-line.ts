@@ -25,20 +25,36 @@ const kernelWords = ['quiet', 'console=hvc0', 'earlyprintk=ttyS0', 'panic=-1', '
 export interface HostCapabilities {
   readonly kvm: boolean;
   readonly vhostNet: boolean;
+  /** QEMU brings qboot: it hands over to a PVH kernel at once, where SeaBIOS first sets up every device. */
+  readonly qboot: boolean;
 }
+
+/** Arguments that choose machine, processor and firmware. */
+export function machineArguments(host: HostCapabilities): readonly string[] {
+  return [
+    ...['-machine', 'q35,usb=off,sata=off,smbus=off,vmport=off,hpet=on'],
+    ...(host.kvm
+      ? ['-accel', 'kvm', '-cpu', 'host']
+      : ['-accel', 'tcg,thread=multi,tb-size=64', '-cpu', 'max']),
+    ...(host.qboot ? ['-bios', qbootFile] : []),
+    ...['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none'],
+  ];
+}
+
+export const qbootFile = 'qboot.rom';
+
+/** Without the ports of the legacy interface, which our kernel does not use and each boot would set up. */
+const modern = 'disable-legacy=on';
 
 /** Arguments of qemu-system for a paused VM whose channels are sockets in its run directory. */
 export function qemuArguments(config: VmConfig, host: HostCapabilities): readonly string[] {
   const sockets = socketPaths(config.runDirectory);
   return [
     ...['-name', `hyper-${config.id.slice(0, 12)}`],
-    ...['-machine', 'q35,usb=off,sata=off,smbus=off,vmport=off,hpet=on'],
-    ...(host.kvm
-      ? ['-accel', 'kvm', '-cpu', 'host']
-      : ['-accel', 'tcg,thread=multi,tb-size=64', '-cpu', 'max']),
+    ...machineArguments(host),
     ...['-smp', String(config.vcpus)],
     ...['-m', `${String(config.memoryMiB)}M`],
-    ...['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none', '-S'],
+    '-S',
     ...['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'],
     ...['-kernel', config.kernelPath, '-initrd', config.initrdPath],
     ...['-append', [...kernelWords, ...config.kernelArguments].join(' ')],
@@ -47,10 +63,10 @@ export function qemuArguments(config: VmConfig, host: HostCapabilities): readonl
     ...['-chardev', `socket,id=console,path=${escape(sockets.console)},server=on,wait=off,mux=on`],
     ...['-chardev', `socket,id=control,path=${escape(sockets.control)},server=on,wait=off`],
     ...['-serial', 'chardev:console'],
-    ...['-device', 'virtio-serial-pci,max_ports=2'],
+    ...['-device', `virtio-serial-pci,max_ports=2,${modern}`],
     ...['-device', 'virtconsole,chardev=console'],
     ...['-device', `virtserialport,chardev=control,name=${controlPort}`],
-    ...['-device', 'virtio-balloon-pci,free-page-reporting=on'],
+    ...['-device', `virtio-balloon-pci,free-page-reporting=on,${modern}`],
     ...hotplugPorts.flatMap((port, index) => [
       '-device',
       `pcie-root-port,id=${port},chassis=${String(index + 1)},addr=${hex(firstPortSlot + index)}.0`,
@@ -119,6 +135,7 @@ export function blockNode(disk: Disk): Record<string, unknown> {
 export function diskDevice(disk: Disk): Record<string, unknown> {
   return {
     driver: 'virtio-blk-pci',
+    'disable-legacy': 'on',
     id: deviceName('disk', disk.id),
     serial: disk.id,
     drive: nodeName(disk.id),
@@ -162,6 +179,7 @@ export function netBackend(nic: Nic, host: HostCapabilities): Record<string, unk
 export function nicDevice(nic: Nic): Record<string, unknown> {
   return {
     driver: 'virtio-net-pci',
+    'disable-legacy': 'on',
     id: deviceName('nic', nic.id),
     netdev: netName(nic.id),
     mac: nic.macAddress,

@@ -7,7 +7,13 @@ import { HyperError, messageOf } from '../../base/error.ts';
 import { isAlive, killProcess, startTicksOf } from '../../base/process-table.ts';
 import { type ChildProcess, run, spawnProcess } from '../../base/subprocess.ts';
 import type { HypervisorDriver, Vm, VmConfig, VmFeatures, VmRecord } from '../driver.ts';
-import { checkDevices, type HostCapabilities, qemuArguments, socketPaths } from './command-line.ts';
+import {
+  checkDevices,
+  type HostCapabilities,
+  qbootFile,
+  qemuArguments,
+  socketPaths,
+} from './command-line.ts';
 import { canOpen, isKvmWorking } from './kvm-probe.ts';
 import { QemuVm, readQemuLog, removeSockets } from './vm.ts';
 
@@ -41,8 +47,19 @@ export async function openQemuDriver(config: QemuDriverConfig): Promise<Hypervis
   }
   const number = version.slice(1).join('.');
   const { kernelPath, stateFile } = config;
-  const kvm = await isKvmWorking({ binary, version: number, kernelPath, stateFile });
-  return new QemuDriver(binary, number, { kvm, vhostNet: await canOpen('/dev/vhost-net') });
+  const qboot = await hasQboot(binary);
+  const kvm = await isKvmWorking({ binary, version: number, kernelPath, qboot, stateFile });
+  return new QemuDriver(binary, number, { kvm, qboot, vhostNet: await canOpen('/dev/vhost-net') });
+}
+
+/** QEMU lists the folders where it looks for firmware; distributions may leave qboot out. */
+async function hasQboot(binary: string): Promise<boolean> {
+  const { stdout } = await run(binary, ['-L', 'help']);
+  const folders = stdout.split('\n').filter((line) => line.startsWith('/'));
+  const found = await Promise.allSettled(
+    folders.map((folder) => access(path.join(folder, qbootFile), constants.R_OK)),
+  );
+  return found.some(({ status }) => status === 'fulfilled');
 }
 
 function isTooOld(major: number, minor: number): boolean {

@@ -2,11 +2,13 @@ import { once } from 'node:events';
 import { open, readFile, writeFile } from 'node:fs/promises';
 
 import { spawnProcess } from '../../base/subprocess.ts';
+import { machineArguments } from './command-line.ts';
 
 export interface KvmProbeConfig {
   readonly binary: string;
   readonly version: string;
   readonly kernelPath: string;
+  readonly qboot: boolean;
   /** Remembers the outcome until the host or QEMU changes. */
   readonly stateFile: string;
 }
@@ -33,9 +35,8 @@ async function bootsToPanic(config: KvmProbeConfig): Promise<boolean> {
   const child = spawnProcess(
     config.binary,
     [
-      ...['-machine', 'q35', '-accel', 'kvm', '-cpu', 'host', '-m', '256M'],
-      ...['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none'],
-      ...['-kernel', config.kernelPath, '-append', 'quiet panic=-1 reboot=t'],
+      ...machineArguments({ kvm: true, qboot: config.qboot, vhostNet: false }),
+      ...['-m', '256M', '-kernel', config.kernelPath, '-append', 'quiet panic=-1 reboot=t'],
     ],
     { stdio: 'ignore' },
   );

@@ -162,10 +162,7 @@ export class QemuVm implements Vm {
 
   async stop(options: { readonly graceMs: number }): Promise<VmExit> {
     if (options.graceMs > 0) {
-      const grace = new AbortController();
-      const late = delay(options.graceMs, null, { signal: grace.signal }).catch(() => null);
-      const exit = await Promise.race([this.exited, late]);
-      grace.abort();
+      const exit = await within(options.graceMs, this.exited);
       if (exit !== null) return exit;
     }
     this.#isEnding = true;
@@ -180,12 +177,7 @@ export class QemuVm implements Vm {
   async #watchExit(): Promise<VmExit> {
     const { qmp, events, consoleClosed } = this.#connections;
     const how = await this.#processEnd();
-    const last = new AbortController();
-    await Promise.race([
-      Promise.all([qmp.closed, consoleClosed]),
-      delay(drainMs, undefined, { signal: last.signal }).catch(() => undefined),
-    ]);
-    last.abort();
+    await within(drainMs, Promise.all([qmp.closed, consoleClosed]));
     qmp.close();
     const gone = new HyperError('UNAVAILABLE', `VM ${this.#name}: it has ended`);
     events.close(gone);
@@ -205,7 +197,10 @@ export class QemuVm implements Vm {
       killProcess(record.pid, record.startTicks);
       await hasEndedWithin(endMs, record);
     }
-    return exited ?? 'no child of this daemon';
+    // The child does not keep the daemon alive, so that news of its end might never be fetched.
+    return exited === null
+      ? 'no child of this daemon'
+      : ((await within(endMs, exited)) ?? 'unknown');
   }
 
   #judge(how: string, log: string): VmExit {
@@ -237,6 +232,17 @@ export class QemuVm implements Vm {
     } catch {
       // It has ended meanwhile, which is seen elsewhere.
     }
+  }
+}
+
+/** What `promise` resolves to, or null when that takes longer. */
+async function within<T>(milliseconds: number, promise: Promise<T>): Promise<T | null> {
+  const timer = new AbortController();
+  const late = delay(milliseconds, null, { signal: timer.signal }).catch(() => null);
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    timer.abort();
   }
 }
 
