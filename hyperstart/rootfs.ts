@@ -47,7 +47,11 @@ export function mountRootfs(
   });
 }
 
-/** overlayfs wants the topmost layer first; we get them from the lowest upwards. */
+/**
+ * overlayfs wants the topmost layer first; we get them from the lowest upwards. With xino one container
+ * is one device to stat(2), whatever layer a file is in: `du -x` and `tar --one-file-system` rely on it.
+ */
 export function overlayData(lowerPaths: readonly string[], disk: string): string {
-  return `lowerdir=${lowerPaths.toReversed().join(':')},upperdir=${disk}/upper,workdir=${disk}/work`;
+  const lower = lowerPaths.toReversed().join(':');
+  return `lowerdir=${lower},upperdir=${disk}/upper,workdir=${disk}/work,xino=on`;
 }

@@ -66,13 +66,11 @@ function checkedNetworkMode(mode: string): string {
   if (mode === '' || mode === 'none' || defaultNetworks.includes(mode)) {
     return mode === '' ? 'default' : mode;
   }
-  if (mode === 'host' || mode.startsWith('container:')) {
-    throw new HyperError(
-      'UNSUPPORTED',
-      `not supported by Hyper yet: HostConfig.NetworkMode "${mode}" (--network); use bridge or none`,
-    );
-  }
-  throw new HyperError('NOT_FOUND', `network ${mode} not found`);
+  // Not NOT_FOUND for a network's name: the docker CLI takes that for a missing image and pulls.
+  throw new HyperError(
+    'UNSUPPORTED',
+    `not supported by Hyper yet: HostConfig.NetworkMode "${mode}" (--network); use bridge or none`,
+  );
 }
 
 function endpointMacAddress(networking: Body['NetworkingConfig'], networkMode: string): string {

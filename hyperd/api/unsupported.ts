@@ -50,6 +50,7 @@ const hostFields: RefusedFields = {
 
 /** Values that ask for what Hyper does anyway. */
 const acceptedValues: Readonly<Record<string, readonly unknown[]>> = {
+  Healthcheck: [{ Test: ['NONE'] }],
   MemorySwappiness: [-1],
   Isolation: ['default'],
   Runtime: ['hyper'],
@@ -77,9 +78,14 @@ function refusedIn(
   return Object.entries(refused)
     .filter(([field]) => {
       const value = fields.get(field.toLowerCase());
-      return isSet(value) && acceptedValues[field]?.includes(value) !== true;
+      return isSet(value) && !isAccepted(field, value);
     })
     .map(([field, option]) => `${prefix}${field}${option === '' ? '' : ` (${option})`}`);
+}
+
+function isAccepted(field: string, value: unknown): boolean {
+  const text = JSON.stringify(value);
+  return acceptedValues[field]?.some((accepted) => JSON.stringify(accepted) === text) === true;
 }
 
 /** What clients always send for "not set" counts as absent. */

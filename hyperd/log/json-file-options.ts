@@ -43,6 +43,9 @@ export function parseJsonFileOptions(options: Readonly<Record<string, string>>):
     );
   }
   const tag = options['tag'];
+  if (tag?.includes('{{') === true) {
+    throw new HyperError('UNSUPPORTED', `log opt 'tag': templates are not supported yet: "${tag}"`);
+  }
   const attributes = tag === undefined || tag === '' ? {} : { tag };
   return { maxSizeBytes, maxFiles, compress, attributes };
 }

@@ -184,6 +184,15 @@ describe('docker run', () => {
     expect(network.stderr).toMatch(/container:x|NetworkMode/);
   });
 
+  it('shows all layers of an image as one device', async () => {
+    const files = ['/bin/bash', '/usr', '/etc/hostname.new'];
+    const script = `touch /etc/hostname.new; stat -c %d ${files.join(' ')} | sort -u | wc -l; du -xsk /usr | cut -f1`;
+    const { stdout } = await docker('run', '--rm', 'debian', 'bash', '-c', script);
+    const [devices, kibibytes] = stdout.trim().split('\n').map(Number);
+    expect(devices).toBe(1);
+    expect(kibibytes).toBeGreaterThan(10_000);
+  });
+
   it('runs a shell of Debian with its own users and packages', async () => {
     const { stdout } = await docker(
       'run',

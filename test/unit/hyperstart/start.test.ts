@@ -51,7 +51,7 @@ describe('starting a container', () => {
     await guest.start();
     const overlay = guest.sys.mounts.find((mount) => mount.type === 'overlay');
     expect(overlay?.data).toBe(
-      'lowerdir=/run/layers/1:/run/layers/0,upperdir=/run/disks/0/upper,workdir=/run/disks/0/work',
+      'lowerdir=/run/layers/1:/run/layers/0,upperdir=/run/disks/0/upper,workdir=/run/disks/0/work,xino=on',
     );
     expect(guest.sys.files.exists('/run/disks/0/work')).toBe(true);
   });

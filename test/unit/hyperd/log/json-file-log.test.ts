@@ -132,6 +132,7 @@ describe('log options', () => {
     [{ 'max-size': '1k', 'max-file': '0' }, 'invalid value for max-file'],
     [{ 'max-file': '3' }, 'without max-size'],
     [{ labels: 'a' }, "log opt 'labels' is not supported"],
+    [{ tag: '{{.ID}}' }, "log opt 'tag': templates are not supported"],
   ])('refuses %j by name', async (options, message) => {
     await expect(open(options as Record<string, string>)).rejects.toThrow(message);
   });
