@@ -7,11 +7,13 @@ import type { SystemFacts } from './api/dependencies.ts';
 import { type ApiAddress, openApiListeners } from './api/listeners.ts';
 import { buildApi } from './api/server.ts';
 import { HyperError, isHyperError, messageOf } from './base/error.ts';
-import type { DaemonConfig } from './config.ts';
+import type { DaemonConfig } from './config-settings.ts';
 import { lockDataRoot } from './data-root-lock.ts';
+import type { HypervisorDriver } from './hypervisor/driver.ts';
 import { openDriver } from './hypervisor/registry.ts';
 import type { CheckCredentials, ImageStore } from './image/image-store.ts';
 import { credentialsChecker } from './image/login.ts';
+import { LayerConverter } from './image/layer-converter.ts';
 import type { RegistryConfig } from './image/registry-config.ts';
 import { openImageStore } from './image/store.ts';
 import { openContainerLog } from './log/open.ts';
@@ -51,20 +53,8 @@ export async function startDaemon(config: DaemonConfig, logger: Logger): Promise
   );
   const network = await openNetwork(config, warnings);
   undo.use(network);
-  const containers = undo.use(
-    await openContainerService({
-      driver,
-      images,
-      network,
-      openLog: openContainerLog,
-      dataRoot: config.dataRoot,
-      execRoot: config.execRoot,
-      kernelPath: config.kernel,
-      initrdPath: config.initrd,
-      dns: config.dns,
-      logger,
-    }),
-  );
+  const parts = { driver, images, network, logger };
+  const containers = undo.use(await openContainers(config, parts));
 
   const system = await readSystemFacts(config, driver, warnings);
   undo.use(
@@ -85,6 +75,35 @@ export async function startDaemon(config: DaemonConfig, logger: Logger): Promise
   }
   logger.info({ hosts: config.hosts, hypervisor: driver.name }, 'hyperd serves');
   return undo.move();
+}
+
+interface ContainerParts {
+  readonly driver: HypervisorDriver;
+  readonly images: ImageStore;
+  readonly network: NetworkManager | null;
+  readonly logger: Logger;
+}
+
+function openContainers(
+  config: DaemonConfig,
+  parts: ContainerParts,
+): Promise<ContainerService & AsyncDisposable> {
+  const { mkfsErofs } = config;
+  return openContainerService({
+    ...parts,
+    openLog: openContainerLog,
+    dataRoot: config.dataRoot,
+    execRoot: config.execRoot,
+    kernelPath: config.kernel,
+    initrdPath: config.initrd,
+    dns: config.dns,
+    warm: {
+      templates: config.template === 'on',
+      poolSize: config.poolSize,
+      poolMemoryMiB: config.poolMemoryMiB,
+      makeLayer: (directory, tar) => LayerConverter.convertInto(directory, mkfsErofs, tar),
+    },
+  });
 }
 
 interface Served {

@@ -5,7 +5,7 @@ import path from 'node:path';
 
 import type { SystemFacts } from './api/dependencies.ts';
 import { HyperError, isErrno, messageOf } from './base/error.ts';
-import type { DaemonConfig } from './config.ts';
+import type { DaemonConfig } from './config-settings.ts';
 import type { HypervisorDriver } from './hypervisor/driver.ts';
 
 /** Collects what `version` and `info` tell about daemon and host. */

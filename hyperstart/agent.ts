@@ -8,6 +8,7 @@ import { guard } from './guard.ts';
 import { kernelFile } from './files.ts';
 import { configureNetwork } from './network.ts';
 import { watchMemoryPressure } from './pressure.ts';
+import { ParkedDevices } from './parked-devices.ts';
 import { listProcesses } from './process-list.ts';
 import { type ContainerProcess, ProcessTable } from './process-table.ts';
 import type {
@@ -33,6 +34,8 @@ export class Agent {
   readonly #sys: Sys;
   readonly #timeline: BootTimeline;
   readonly #devices: DeviceWatcher;
+  readonly #parked: ParkedDevices;
+  readonly #disks: DiskFinder;
   readonly #server: AgentServer;
   readonly #processes: ProcessTable;
   readonly #containers: ContainerTable;
@@ -44,6 +47,8 @@ export class Agent {
     this.#sys = sys;
     this.#timeline = timeline;
     this.#devices = new DeviceWatcher(sys);
+    this.#parked = new ParkedDevices(sys);
+    this.#disks = new DiskFinder(sys, this.#devices, this.#parked);
     this.#server = new AgentServer({
       sys,
       methods: this.#methods(),
@@ -66,7 +71,7 @@ export class Agent {
     this.#containers = new ContainerTable(
       {
         sys,
-        disks: new DiskFinder(sys, this.#devices),
+        disks: this.#disks,
         layerMounts: new DiskMounts(sys, 'layers'),
         diskMounts: new DiskMounts(sys, 'disks'),
         processes: this.#processes,
@@ -156,6 +161,10 @@ export class Agent {
         }
         return nothing;
       },
+      park: () => {
+        this.#park();
+        return nothing;
+      },
       shutdown: async () => {
         await this.#shutdown.run();
         return nothing;
@@ -180,6 +189,17 @@ export class Agent {
     };
   }
 
+  #park(): void {
+    if (this.#containers.all().length > 0 || this.#pod === 'configuring') {
+      throw new RequestError('INVALID_STATE', 'the pod is in use');
+    }
+    during('parking the devices', () => {
+      this.#parked.park();
+      this.#disks.forget();
+    });
+    this.#pod = 'bare';
+  }
+
   async #configurePod(pod: PodConfig, cancellation: Cancellation): Promise<void> {
     if (this.#pod !== 'bare') {
       throw new RequestError('INVALID_STATE', 'the pod is configured already');
@@ -191,7 +211,8 @@ export class Agent {
         this.#sys.setClock(pod.clockUnixMs);
         this.#sys.setHostname(pod.hostname);
       });
-      await configureNetwork(this.#sys, this.#devices, pod, cancellation);
+      const context = { sys: this.#sys, devices: this.#devices, parked: this.#parked };
+      await configureNetwork(context, pod, cancellation);
       this.#pod = 'configured';
     } finally {
       if (this.#pod === 'configuring') this.#pod = 'bare';

@@ -1,6 +1,7 @@
 import type { Cancellation } from './cancellation.ts';
 import type { DeviceWatcher } from './devices.ts';
 import { entriesOf, kernelFile } from './files.ts';
+import type { ParkedDevices } from './parked-devices.ts';
 import type { Sys } from './sys/sys.ts';
 
 const blockDevices = '/sys/class/block';
@@ -9,22 +10,30 @@ const blockDevices = '/sys/class/block';
 export class DiskFinder {
   readonly #sys: Sys;
   readonly #devices: DeviceWatcher;
+  readonly #parked: ParkedDevices;
   /** Serial by device name: reading one asks the device. */
   readonly #serials = new Map<string, string>();
 
-  constructor(sys: Sys, devices: DeviceWatcher) {
+  constructor(sys: Sys, devices: DeviceWatcher, parked: ParkedDevices) {
     this.#sys = sys;
     this.#devices = devices;
+    this.#parked = parked;
     devices.onRemoval(() => {
-      this.#serials.clear();
+      this.forget();
     });
   }
 
-  /** Resolves with the device path of every serial, once all of them are there. */
+  /** To be called when a device name may mean another disk than before. */
+  forget(): void {
+    this.#serials.clear();
+  }
+
+  /** Resolves with the device path of every serial, once all of them are there; parked ones come back. */
   waitFor(
     serials: readonly string[],
     cancellation: Cancellation,
   ): Promise<ReadonlyMap<string, string>> {
+    for (const serial of serials) this.#parked.unpark(serial);
     return this.#devices.waitFor(
       () => {
         const found = this.#scan();

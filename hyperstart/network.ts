@@ -1,6 +1,7 @@
 import type { Cancellation } from './cancellation.ts';
 import type { DeviceWatcher } from './devices.ts';
 import { kernelFile } from './files.ts';
+import type { ParkedDevices } from './parked-devices.ts';
 import type { InterfaceConfig, PodConfig } from './protocol/message.ts';
 import { during, RequestError } from './request-error.ts';
 import type { Sys } from './sys/sys.ts';
@@ -14,18 +15,24 @@ export function bringLoopbackUp(sys: Sys): void {
   sys.network.setUp(index, loopbackMtu);
 }
 
+export interface NetworkContext {
+  readonly sys: Sys;
+  readonly devices: DeviceWatcher;
+  readonly parked: ParkedDevices;
+}
+
 /** Waits for the pod's NICs, then names and configures them and adds the routes. */
 export async function configureNetwork(
-  sys: Sys,
-  devices: DeviceWatcher,
+  { sys, devices, parked }: NetworkContext,
   pod: PodConfig,
   cancellation: Cancellation,
 ): Promise<void> {
   const indexes = new Map<string, number>();
   for (const config of pod.interfaces) {
+    parked.unpark(config.deviceMacAddress);
     const index = await devices.waitFor(
-      () => sys.network.indexByMacAddress(config.macAddress),
-      () => `network interface ${config.name} (${config.macAddress})`,
+      () => sys.network.indexByMacAddress(config.deviceMacAddress),
+      () => `network interface ${config.name} (${config.deviceMacAddress})`,
       cancellation,
     );
     during(`configuring network interface ${config.name}`, () => {
@@ -53,6 +60,9 @@ function configureInterface(sys: Sys, index: number, config: InterfaceConfig): v
     // Another NIC, still unused or yet to be named, came up under this name.
     if (holder !== null) sys.network.rename(holder, `spare${String(holder)}`);
     sys.network.rename(index, config.name);
+  }
+  if (config.macAddress !== config.deviceMacAddress) {
+    sys.network.setMacAddress(index, config.macAddress);
   }
   sys.network.setUp(index, config.mtu);
   for (const address of config.addresses) sys.network.addAddress(index, address);

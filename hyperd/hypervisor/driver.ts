@@ -52,6 +52,58 @@ export interface Nic {
 
 export interface PluggedDevice {
   readonly id: string;
+  /** The name by which the guest finds it: a disk's serial, a NIC's MAC address. */
+  readonly guestName: string;
+}
+
+/** Size and devices of a VM that is started from a template. */
+export interface TemplateShape {
+  readonly memoryMiB: number;
+  readonly vcpus: number;
+  readonly hasNic: boolean;
+}
+
+/** Where the memory of a template and its clones is kept; see `memory-mounts.ts` for the filesystems. */
+export interface TemplateFiles {
+  /** Memory that all clones share, and the machine's state: a directory of this template alone. */
+  readonly templateDirectory: string;
+  /** For the memory that is a VM's own. Nothing stays there under a name. */
+  readonly privateDirectory: string;
+}
+
+/** A VM that starts from, or becomes, a template: its disks come later, by `plug`. */
+export interface TemplateVmConfig extends TemplateFiles {
+  readonly id: string;
+  readonly runDirectory: string;
+  readonly shape: TemplateShape;
+  /** Exactly when the shape has one. */
+  readonly nic: Nic | null;
+}
+
+export interface TemplateConfig extends TemplateVmConfig {
+  readonly kernelPath: string;
+  readonly initrdPath: string;
+}
+
+/** A rare ability: VMs that begin as copies of one that was booted before. */
+export interface TemplateAbility {
+  /** All of product and host that a template depends on: it must not be used where this differs. */
+  readonly key: string;
+  /** How many disks of a kind can be plugged into a clone. */
+  readonly diskSlots: { readonly readOnly: number; readonly writable: number };
+  /** False where the shape has too little memory to share. */
+  supports(shape: TemplateShape): boolean;
+  /**
+   * Boots a VM, lets `prepare` bring it to the point where clones shall begin, saves it into the
+   * template directory and ends it. A failure leaves files there, and no process.
+   */
+  makeTemplate(
+    config: TemplateConfig,
+    prepare: (vm: Vm) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<void>;
+  /** Starts a copy. Resolves when the guest CPU runs; on failure or abort nothing is left behind. */
+  launchClone(config: TemplateVmConfig, signal: AbortSignal): Promise<Vm>;
 }
 
 /** What is written to disk so that adopt() finds the VM again. */
@@ -76,6 +128,8 @@ export interface HypervisorDriver {
   /** Version of the product, such as `7.2.22`. */
   readonly version: string;
   readonly features: VmFeatures;
+  /** null: every VM is booted. */
+  readonly templates: TemplateAbility | null;
   /**
    * Boots a VM. Resolves when the guest CPU runs, not when the agent answers. On failure or abort
    * nothing is left behind. The VM's process is in a session of its own and outlives hyperd.

@@ -68,6 +68,17 @@ export class LayerConverter {
     return new LayerConverter(directory, mkfsErofs);
   }
 
+  /** Makes the image of a single tar in a directory, and returns its path. */
+  static async convertInto(
+    directory: string,
+    mkfsErofs: string,
+    tar: AsyncIterable<Buffer>,
+  ): Promise<string> {
+    const converter = await LayerConverter.open(directory, mkfsErofs);
+    const signal = new AbortController().signal;
+    return converter.pathOf((await converter.convert(tar, null, { signal })).diffId);
+  }
+
   /** Where the image of a layer is, or will be. */
   pathOf(diffId: Digest): string {
     return path.join(this.#directory, `${hexOf(diffId)}.erofs`);

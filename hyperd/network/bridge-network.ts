@@ -29,6 +29,7 @@ import type {
   NetworkInfo,
   NetworkManager,
   PortBinding,
+  PreparedTap,
 } from './network-manager.ts';
 import { type PortReservation, reservePort } from './port-reservation.ts';
 
@@ -114,7 +115,7 @@ class BridgeNetwork implements NetworkManager {
     const { gateway, mtu, bridgeName } = this.info;
     const record: EndpointRecord = {
       podId: config.podId,
-      tapName: tapNameOf(config.podId),
+      tapName: config.tap?.tapName ?? tapNameOf(config.podId),
       macAddress: config.macAddress ?? macAddressOf(address),
       address: `${formatIpv4(address)}/${String(this.#pool.network.prefixLength)}`,
       gateway,
@@ -122,12 +123,31 @@ class BridgeNetwork implements NetworkManager {
       ports,
     };
     signal.throwIfAborted();
-    await addTap(record.tapName, bridgeName, mtu);
-    undo.defer(() => removeLink(record.tapName));
+    if (config.tap === undefined) {
+      await addTap(record.tapName, bridgeName, mtu);
+      undo.defer(() => this.#removeTap(record.tapName));
+    }
     await this.#firewall.add(record);
     undo.defer(() => this.#firewall.remove(record));
     signal.throwIfAborted();
     return new BridgeEndpoint(record, undo.move());
+  }
+
+  async prepareTap(vmId: string): Promise<PreparedTap> {
+    const tapName = tapNameOf(vmId);
+    const { bridgeName, mtu } = this.info;
+    await this.#firewall.guard(tapName);
+    await using undo = new AsyncDisposableStack();
+    undo.defer(() => this.#removeTap(tapName));
+    await addTap(tapName, bridgeName, mtu);
+    const resources = undo.move();
+    return { tapName, [Symbol.asyncDispose]: () => resources.disposeAsync() };
+  }
+
+  /** The guard goes last: until then a guest could send under any name. */
+  async #removeTap(tapName: string): Promise<void> {
+    await removeLink(tapName);
+    await this.#firewall.unguard(tapName);
   }
 
   async adoptEndpoint(record: EndpointRecord): Promise<Endpoint> {
@@ -148,16 +168,15 @@ class BridgeNetwork implements NetworkManager {
       this.#pool.release(address);
     });
     await this.#reservePorts(record.ports, text, undo);
-    undo.defer(() => removeLink(record.tapName));
+    undo.defer(() => this.#removeTap(record.tapName));
     await this.#firewall.add(record);
     undo.defer(() => this.#firewall.remove(record));
     return new BridgeEndpoint(record, undo.move());
   }
 
-  async sweep(podIds: ReadonlySet<string>): Promise<void> {
-    const wanted = new Set([...podIds].map(tapNameOf));
+  async sweep(tapNames: ReadonlySet<string>): Promise<void> {
     for (const tapName of await listTaps(this.info.bridgeName)) {
-      if (!wanted.has(tapName)) await removeLink(tapName);
+      if (!tapNames.has(tapName)) await removeLink(tapName);
     }
   }
 

@@ -86,12 +86,27 @@ table bridge ${table} {
     await nft(`delete table ip ${this.#table}\ndelete table bridge ${this.#table}\n`);
   }
 
-  async add(endpoint: EndpointRecord): Promise<void> {
-    await nft(this.#elements('add', endpoint));
+  /** Drops whatever comes from a TAP until an endpoint says who may send there. */
+  async guard(tapName: string): Promise<void> {
+    await nft(this.#guardElement('add', tapName));
   }
 
+  async unguard(tapName: string): Promise<void> {
+    await nft(this.#guardElement('delete', tapName));
+  }
+
+  /** The TAP is guarded, too. */
+  async add(endpoint: EndpointRecord): Promise<void> {
+    await nft(this.#guardElement('add', endpoint.tapName) + this.#elements('add', endpoint));
+  }
+
+  /** The TAP stays guarded. */
   async remove(endpoint: EndpointRecord): Promise<void> {
     await nft(this.#elements('delete', endpoint));
+  }
+
+  #guardElement(verb: 'add' | 'delete', tapName: string): string {
+    return `${verb} element bridge ${this.#table} ports { "${tapName}" }\n`;
   }
 
   #elements(verb: 'add' | 'delete', endpoint: EndpointRecord): string {
@@ -99,7 +114,6 @@ table bridge ${table} {
     const { tapName, macAddress } = endpoint;
     const [address = ''] = endpoint.address.split('/');
     const lines = [
-      `${verb} element bridge ${table} ports { "${tapName}" }`,
       `${verb} element bridge ${table} identities { "${tapName}" . ${macAddress} . ${address} }`,
       ...endpoint.ports.filter(isIpv4).map((port) => {
         const isAny = port.hostAddress === '' || port.hostAddress === '0.0.0.0';

@@ -4,10 +4,12 @@ export interface NetworkManager extends AsyncDisposable {
   readonly info: NetworkInfo;
   /** Gives a pod its address, TAP and published ports. On failure nothing is left behind. */
   createEndpoint(config: EndpointConfig, signal: AbortSignal): Promise<Endpoint>;
+  /** Makes a TAP for a VM whose pod is yet to come: it is on the bridge and lets nothing through. */
+  prepareTap(vmId: string): Promise<PreparedTap>;
   /** Takes over an endpoint that outlived the daemon: re-reserves address and ports, checks the TAP. */
   adoptEndpoint(record: EndpointRecord): Promise<Endpoint>;
-  /** Removes every TAP, rule and reservation of ours that belongs to none of `podIds`. */
-  sweep(podIds: ReadonlySet<string>): Promise<void>;
+  /** Removes every TAP of ours that is none of `tapNames`. */
+  sweep(tapNames: ReadonlySet<string>): Promise<void>;
 }
 
 export interface NetworkInfo {
@@ -24,6 +26,13 @@ export interface EndpointConfig {
   readonly ports: readonly PortBinding[];
   /** A fixed MAC address, else one derived from the address. */
   readonly macAddress?: string;
+  /** The TAP to use, which stays its maker's to remove; else one is made with the endpoint. */
+  readonly tap?: PreparedTap;
+}
+
+/** Dispose: removes the TAP. Idempotent. */
+export interface PreparedTap extends AsyncDisposable {
+  readonly tapName: string;
 }
 
 export interface PortBinding {

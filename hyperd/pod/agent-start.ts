@@ -9,7 +9,6 @@ import type {
   StdioStreams,
 } from '../../hyperstart/protocol/message.ts';
 import type { EndpointRecord } from '../network/network-manager.ts';
-import { layerSerial, writableSerial } from './boot-pod.ts';
 import { seccompProgram } from './seccomp/program.ts';
 import type { ContainerSpec } from './spec/container-spec.ts';
 import { renderHostsFile, renderResolvConf } from './spec/name-files.ts';
@@ -17,8 +16,11 @@ import { renderHostsFile, renderResolvConf } from './spec/name-files.ts';
 export interface StartRequest {
   readonly containerId: string;
   readonly spec: ContainerSpec;
-  readonly diffIds: readonly string[];
+  /** Serials by which the guest finds the disks. */
+  readonly rootfs: { readonly layers: readonly string[]; readonly writableDisk: string };
   readonly endpoint: EndpointRecord | null;
+  /** By this the guest finds its NIC, when it has an endpoint. */
+  readonly deviceMacAddress: string;
   readonly streams: StdioStreams;
   readonly consoleSize: { readonly rows: number; readonly columns: number } | null;
   /** Text of the host's resolv.conf. */
@@ -37,7 +39,7 @@ export function toStartParams(request: StartRequest): StartParams {
   return { pod: podConfig(request), container: containerConfig(request) };
 }
 
-function podConfig({ spec, endpoint }: StartRequest): PodConfig {
+function podConfig({ spec, endpoint, deviceMacAddress }: StartRequest): PodConfig {
   const interfaceName = 'eth0';
   return {
     hostname: spec.hostname,
@@ -50,6 +52,7 @@ function podConfig({ spec, endpoint }: StartRequest): PodConfig {
             {
               name: interfaceName,
               macAddress: endpoint.macAddress,
+              deviceMacAddress,
               mtu: endpoint.mtu,
               addresses: [endpoint.address],
             },
@@ -67,11 +70,7 @@ function containerConfig(request: StartRequest): AgentContainerConfig {
   const servers = spec.dns.servers.length > 0 ? spec.dns.servers : request.dns;
   return {
     id: containerId,
-    rootfs: {
-      layers: request.diffIds.map(layerSerial),
-      writableDisk: writableSerial(containerId),
-      readOnly: spec.readOnlyRootfs,
-    },
+    rootfs: { ...request.rootfs, readOnly: spec.readOnlyRootfs },
     hostname,
     domainname,
     hostsFile: renderHostsFile({

@@ -3,13 +3,15 @@ import { mkdir, rm } from 'node:fs/promises';
 import { HyperError } from '../base/error.ts';
 import type { Disk, Nic, Vm } from '../hypervisor/driver.ts';
 import type { LayerFile } from '../image/image-store.ts';
-import type { Endpoint } from '../network/network-manager.ts';
+import type { Endpoint, PreparedTap } from '../network/network-manager.ts';
 import type { AgentConnection } from './agent-connection.ts';
 import type { PodContext } from './context.ts';
 import { inPhase } from './phase.ts';
-import { PodMachine } from './pod-machine.ts';
+import { type MachineRootfs, PodMachine } from './pod-machine.ts';
 import { ProcessExits } from './process-exits.ts';
 import type { ContainerSpec } from './spec/container-spec.ts';
+import { blankMacAddress } from './warm/template.ts';
+import type { WarmVm } from './warm/warm-vms.ts';
 
 export interface BootRequest {
   readonly podId: string;
@@ -19,21 +21,36 @@ export interface BootRequest {
   readonly spec: ContainerSpec;
 }
 
-/** Serial by which the guest finds a layer. */
-export function layerSerial(diffId: string): string {
+/** Names of the disks towards the hypervisor; a booted VM's guest finds them by these, too. */
+function layerDiskId(diffId: string): string {
   return `l${diffId.replace(/^sha256:/, '').slice(0, 16)}`;
 }
 
-/** Serial by which the guest finds a container's writable disk. */
-export function writableSerial(containerId: string): string {
+function writableDiskId(containerId: string): string {
   return `w${containerId.slice(0, 16)}`;
 }
 
 /**
- * Boots a pod's VM up to the agent's hello: network endpoint and disks, launch, connect. On failure or
- * abort nothing is left behind, and the error tells the phase and the last console lines.
+ * Brings a pod's VM up to the point where its container can be started: one that waited or was cloned
+ * where there is one, else one that is booted. On failure or abort nothing is left behind, and the error
+ * tells the phase and the last console lines.
  */
 export async function bootPod(
+  context: PodContext,
+  request: BootRequest,
+  signal: AbortSignal,
+): Promise<PodMachine> {
+  const { machine } = request.spec;
+  const layerCount = new Set(request.layers.map(({ diffId }) => diffId)).size;
+  const startedAt = performance.now();
+  const warm = (await context.warm?.take(machine, layerCount, signal)) ?? null;
+  return warm === null
+    ? bootVm(context, request, signal)
+    : claimVm(context, request, { warm, startedAt, signal });
+}
+
+/** Boots a VM with network endpoint and disks, up to the agent's hello. */
+async function bootVm(
   context: PodContext,
   request: BootRequest,
   signal: AbortSignal,
@@ -45,9 +62,9 @@ export async function bootPod(
     context.store.removePod(podId);
   });
   const runDirectory = await makeRunDirectory(context, podId, undo);
-  const endpoint = await createEndpoint(context, request, signal);
+  const endpoint = await createEndpoint(context, request, { signal });
   if (endpoint !== null) undo.use(endpoint);
-  const devices = [...disksOf(context, request), ...nicsOf(endpoint)];
+  const disks = disksOf(context, request);
   const prepareMs = elapsed(startedAt);
   const launched = await inPhase('starting the VM', () =>
     context.driver.launch(
@@ -58,27 +75,87 @@ export async function bootPod(
         initrdPath: context.initrdPath,
         kernelArguments: [],
         ...spec.machine,
-        devices,
+        devices: [...disks, ...nicsOf(endpoint)],
       },
       signal,
     ),
   );
   const vm = undo.use(launched);
   const base = { id: podId, vm: vm.record, endpoint: endpoint?.record ?? null, size: spec.machine };
-  context.store.savePod({ ...base, timeline: {}, kernelRelease: '', streams: null });
+  const unknown = { timeline: {}, kernelRelease: '', streams: null };
+  context.store.savePod({ ...base, origin: 'boot', ...unknown });
   const exits = new ProcessExits();
   const agent = await connect(context, vm, { exits, signal });
   undo.defer(() => {
     agent.close();
   });
   return new PodMachine({
-    ...{ vm, agent, exits, endpoint, size: spec.machine },
+    ...{ vm, agent, exits, endpoint, size: spec.machine, origin: 'boot' },
+    rootfs: rootfsOf(request, new Map(disks.map(({ id }) => [id, id]))),
+    deviceMacAddress: endpoint?.record.macAddress ?? '',
     timeline: { prepare: prepareMs, ...vm.timeline, agent: elapsed(startedAt) },
     kernelRelease: agent.hello.kernelRelease,
     resources: undo.move(),
     shutdownMs: context.deadlines.shutdownMs,
     logger: context.logger,
   });
+}
+
+/** Makes a blank VM this pod's: network endpoint, disks, and on with its processors. */
+async function claimVm(
+  context: PodContext,
+  request: BootRequest,
+  { warm, startedAt, signal }: { warm: WarmVm; startedAt: number; signal: AbortSignal },
+): Promise<PodMachine> {
+  await using undo = new AsyncDisposableStack();
+  const { vm, agent, exits, tap, origin } = warm;
+  const { spec, podId } = request;
+  undo.defer(() => {
+    context.store.removePod(podId);
+  });
+  undo.use(warm.resources);
+  const takenMs = elapsed(startedAt);
+  const plugging = inPhase('plugging the disks', () => plugDisks(context, request, { vm, signal }));
+  plugging.catch(() => undefined);
+  const endpoint = await createEndpoint(context, request, { signal, tap });
+  if (endpoint !== null) undo.use(endpoint);
+  const guestNames = await plugging;
+  const prepareMs = elapsed(startedAt);
+  if (origin === 'pool') await vm.resume();
+  const { kernelRelease } = agent.hello;
+  const base = { id: podId, vm: vm.record, endpoint: endpoint?.record ?? null, size: spec.machine };
+  context.store.savePod({ ...base, origin, timeline: {}, kernelRelease, streams: null });
+  const cloning = origin === 'template' ? { ...vm.timeline, agent: takenMs } : { pool: takenMs };
+  return new PodMachine({
+    ...{ vm, agent, exits, endpoint, size: spec.machine, origin, kernelRelease },
+    rootfs: rootfsOf(request, guestNames),
+    deviceMacAddress: blankMacAddress,
+    timeline: { ...cloning, prepare: prepareMs },
+    resources: undo.move(),
+    shutdownMs: context.deadlines.shutdownMs,
+    logger: context.logger,
+  });
+}
+
+/** Serial by disk id. */
+async function plugDisks(
+  context: PodContext,
+  request: BootRequest,
+  { vm, signal }: { vm: Vm; signal: AbortSignal },
+): Promise<ReadonlyMap<string, string>> {
+  const plugged = await Promise.all(disksOf(context, request).map((disk) => vm.plug(disk, signal)));
+  return new Map(plugged.map(({ id, guestName }) => [id, guestName]));
+}
+
+function rootfsOf(
+  { layers, containerId }: BootRequest,
+  guestNames: ReadonlyMap<string, string>,
+): MachineRootfs {
+  const nameOf = (id: string): string => guestNames.get(id) ?? id;
+  return {
+    layers: layers.map(({ diffId }) => nameOf(layerDiskId(diffId))),
+    writableDisk: nameOf(writableDiskId(containerId)),
+  };
 }
 
 /**
@@ -121,12 +198,13 @@ export async function connect(
   }
 }
 
-async function makeRunDirectory(
+/** Makes a VM's run directory afresh. */
+export async function makeRunDirectory(
   context: PodContext,
-  podId: string,
+  vmId: string,
   undo: AsyncDisposableStack,
 ): Promise<string> {
-  const directory = context.paths.run(podId);
+  const directory = context.paths.run(vmId);
   await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { recursive: true, mode: 0o700 });
   undo.defer(() => rm(directory, { recursive: true, force: true }));
@@ -136,7 +214,7 @@ async function makeRunDirectory(
 async function createEndpoint(
   context: PodContext,
   { podId, containerName, spec }: BootRequest,
-  signal: AbortSignal,
+  { signal, tap = null }: { signal: AbortSignal; tap?: PreparedTap | null },
 ): Promise<Endpoint | null> {
   if (spec.network === 'none') return null;
   // A container that has just ended still holds its ports until its VM is down.
@@ -152,16 +230,17 @@ async function createEndpoint(
       });
     }
     const fixed = spec.macAddress === null ? {} : { macAddress: spec.macAddress };
-    return network.createEndpoint({ podId, ports: spec.ports, ...fixed }, signal);
+    const made = tap === null ? {} : { tap };
+    return network.createEndpoint({ podId, ports: spec.ports, ...fixed, ...made }, signal);
   });
 }
 
 function disksOf(context: PodContext, { containerId, layers }: BootRequest): readonly Disk[] {
   // An image may list one layer twice; the disk is there once.
-  const unique = new Map(layers.map((layer) => [layerSerial(layer.diffId), layer.path]));
+  const unique = new Map(layers.map((layer) => [layerDiskId(layer.diffId), layer.path]));
   const writable: Disk = {
     kind: 'disk',
-    id: writableSerial(containerId),
+    id: writableDiskId(containerId),
     path: context.paths.writableDisk(containerId),
     readOnly: false,
   };

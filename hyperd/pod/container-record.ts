@@ -6,6 +6,7 @@ import type { ContainerStatus } from './container-service.ts';
 import type { ContainerExit } from './container-state.ts';
 import type { ContainerConfig, HostConfig } from './docker-config.ts';
 import type { MachineSize } from './spec/resources.ts';
+import type { VmOrigin } from './warm/warm-vms.ts';
 
 /** What is kept of a container on disk. */
 export interface ContainerRecord {
@@ -39,6 +40,7 @@ export interface PodRecord {
   readonly vm: VmRecord;
   readonly endpoint: EndpointRecord | null;
   readonly size: MachineSize;
+  readonly origin: VmOrigin;
   readonly timeline: Readonly<Record<string, number>>;
   readonly kernelRelease: string;
   /** Of the container's first process; null until it was started. */

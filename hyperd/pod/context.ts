@@ -11,6 +11,7 @@ import type { ExecTable } from './exec-table.ts';
 import type { PodPaths } from './paths.ts';
 import type { PodStore } from './pod-store.ts';
 import type { HostCapacity } from './spec/resources.ts';
+import type { WarmVms } from './warm/warm-vms.ts';
 
 /** The daemon's own log, as far as pods write to it. */
 export interface Logger {
@@ -55,6 +56,8 @@ export interface PodContext {
   readonly execs: ExecTable;
   readonly capacity: HostCapacity;
   readonly deadlines: Deadlines;
+  /** VMs that need no boot; null: there are none. Set once, when the daemon has taken up its records. */
+  warm: WarmVms | null;
   /** Serialises creates and renames: names are unique. */
   readonly names: Mutex;
   /** Aborts when the daemon lets go. */

@@ -15,6 +15,7 @@ import { PodStore } from './pod-store.ts';
 import { recover } from './recovery.ts';
 import { Containers } from './service.ts';
 import type { HostCapacity } from './spec/resources.ts';
+import { type WarmConfig, WarmVms } from './warm/warm-vms.ts';
 import { mebibyte } from './spec/sizes.ts';
 
 /** What containers stand on; everything else is made here. */
@@ -29,6 +30,8 @@ export interface ContainerServiceDependencies extends Pick<
   /** Default: the real one. */
   readonly connectAgent?: ConnectAgent;
   readonly deadlines?: Partial<Deadlines>;
+  /** Default: every VM is booted. */
+  readonly warm?: WarmConfig;
   readonly capacity?: HostCapacity;
 }
 
@@ -71,6 +74,7 @@ export async function openContainerService(
       drainMs: 10_000,
       ...dependencies.deadlines,
     },
+    warm: null,
     names: new Mutex(),
     closing: closing.signal,
   };
@@ -80,6 +84,10 @@ export async function openContainerService(
     await containers.letGo();
   });
   await recover(context);
+  if (dependencies.warm !== undefined) {
+    context.warm = await WarmVms.open(context, dependencies.warm);
+    undo.use(context.warm);
+  }
   const resources = undo.move();
   return Object.assign(containers, {
     [Symbol.asyncDispose]: () => resources.disposeAsync(),

@@ -34,6 +34,16 @@ export class PodPaths {
     return path.join(this.container(id), 'writable.raw');
   }
 
+  /** The layer of rehearsal containers. */
+  get rehearsal(): string {
+    return path.join(this.#dataRoot, 'rehearsal');
+  }
+
+  /** Where memory of templates and of their clones is mounted. */
+  get memory(): string {
+    return path.join(this.#execRoot, 'memory');
+  }
+
   /** One directory per running VM: its sockets. */
   get runs(): string {
     return path.join(this.#execRoot, 'pods');

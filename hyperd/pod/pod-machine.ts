@@ -7,6 +7,14 @@ import type { AgentConnection } from './agent-connection.ts';
 import type { Logger } from './context.ts';
 import type { ProcessExits } from './process-exits.ts';
 import type { MachineSize } from './spec/resources.ts';
+import type { VmOrigin } from './warm/warm-vms.ts';
+
+/** Serials by which the guest finds the disks of the container's rootfs. */
+export interface MachineRootfs {
+  /** Lowest first. */
+  readonly layers: readonly string[];
+  readonly writableDisk: string;
+}
 
 export interface PodMachineParts {
   readonly vm: Vm;
@@ -14,6 +22,11 @@ export interface PodMachineParts {
   readonly exits: ProcessExits;
   readonly endpoint: Endpoint | null;
   readonly size: MachineSize;
+  readonly origin: VmOrigin;
+  /** null for a VM that was taken over: its container is started already. */
+  readonly rootfs: MachineRootfs | null;
+  /** By this the guest finds its NIC. */
+  readonly deviceMacAddress: string;
   readonly timeline: Readonly<Record<string, number>>;
   readonly kernelRelease: string;
   /** Ends the VM and everything on the host that came with it. */
@@ -32,6 +45,9 @@ export class PodMachine {
   readonly exits: ProcessExits;
   readonly endpoint: Endpoint | null;
   readonly size: MachineSize;
+  readonly origin: VmOrigin;
+  readonly rootfs: MachineRootfs | null;
+  readonly deviceMacAddress: string;
   readonly kernelRelease: string;
   /** Milliseconds by phase; grows when the container is started. */
   readonly timeline: Record<string, number>;
@@ -47,6 +63,9 @@ export class PodMachine {
     this.exits = parts.exits;
     this.endpoint = parts.endpoint;
     this.size = parts.size;
+    this.origin = parts.origin;
+    this.rootfs = parts.rootfs;
+    this.deviceMacAddress = parts.deviceMacAddress;
     this.kernelRelease = parts.kernelRelease;
     this.timeline = { ...parts.timeline };
     this.lost = this.#watch();

@@ -32,15 +32,18 @@ export async function recover(context: PodContext): Promise<void> {
   await Promise.all(
     records.map((record) => recoverContainer(context, record, pods.get(record.id))),
   );
-  const adopted = new Set(
-    context.table
-      .all()
-      .filter(({ pod }) => pod.state.status === 'running')
-      .map(({ id }) => id),
-  );
-  const lost = [...pods.values()].filter(({ id }) => !adopted.has(id));
+  const adopted = context.table
+    .all()
+    .flatMap(({ pod }) =>
+      pod.state.status === 'running' ? [{ id: pod.id, machine: pod.state.machine }] : [],
+    );
+  const adoptedIds = new Set(adopted.map(({ id }) => id));
+  const lost = [...pods.values()].filter(({ id }) => !adoptedIds.has(id));
   await Promise.all(lost.map((pod) => discardPod(context, pod)));
-  await removeOrphans(context, adopted);
+  await removeOrphans(
+    context,
+    adopted.map(({ machine }) => machine),
+  );
   settleRemovals(context);
   startByPolicy(context);
 }
@@ -100,7 +103,7 @@ async function adopt(context: PodContext, record: ContainerRecord, pod: StartedP
   resources.defer(() => {
     store.removePod(pod.id);
   });
-  resources.defer(() => rm(context.paths.run(pod.id), { recursive: true, force: true }));
+  resources.defer(() => rm(pod.vm.runDirectory, { recursive: true, force: true }));
   const endpoint = await adoptEndpoint(context, pod);
   if (endpoint !== null) resources.use(endpoint);
   resources.use(vm);
@@ -112,9 +115,10 @@ async function adopt(context: PodContext, record: ContainerRecord, pod: StartedP
   resources.defer(() => {
     agent.close();
   });
-  const { size, timeline, kernelRelease, streams } = pod;
+  const { size, origin, timeline, kernelRelease, streams } = pod;
   const machine = new PodMachine({
-    ...{ vm, agent, exits, endpoint, size, timeline, kernelRelease, resources, logger },
+    ...{ vm, agent, exits, endpoint, size, origin, timeline, kernelRelease, resources, logger },
+    ...{ rootfs: null, deviceMacAddress: '' },
     shutdownMs: context.deadlines.shutdownMs,
   });
   const known = agent.hello.processes.find(
@@ -176,10 +180,11 @@ async function discardPod(context: PodContext, pod: PodRecord): Promise<void> {
   context.store.removePod(pod.id);
 }
 
-async function removeOrphans(context: PodContext, adopted: ReadonlySet<string>): Promise<void> {
+async function removeOrphans(context: PodContext, adopted: readonly PodMachine[]): Promise<void> {
   const { paths, table, network } = context;
-  await network?.sweep(adopted);
-  const runNames = new Set([...adopted].map((id) => path.basename(paths.run(id))));
+  const taps = adopted.flatMap(({ endpoint }) => endpoint?.record.tapName ?? []);
+  await network?.sweep(new Set(taps));
+  const runNames = new Set(adopted.map(({ vm }) => path.basename(vm.record.runDirectory)));
   const runs = await entriesBut(paths.runs, runNames);
   await killProcessesIn(runs);
   const known = new Set(table.all().map(({ id }) => id));

@@ -66,6 +66,7 @@ export async function startLocked(
   { signal, restartCount }: StartOptions,
 ): Promise<void> {
   const { record, pod } = container;
+  using _ = context.warm?.starting();
   const cut = AbortSignal.any([signal, context.closing]);
   try {
     cut.throwIfAborted();
@@ -129,6 +130,7 @@ async function startProcess(
   }
   context.store.savePod({
     ...{ id: container.pod.id, vm: machine.vm.record, size: machine.size, streams },
+    origin: machine.origin,
     endpoint: machine.endpoint?.record ?? null,
     timeline: machine.timeline,
     kernelRelease: machine.kernelRelease,
@@ -153,11 +155,13 @@ async function requestStart(
   { run, spec, signal }: { run: Run; spec: ContainerSpec; signal: AbortSignal },
 ): Promise<StartResult> {
   const { machine, streams } = run;
+  const { rootfs, deviceMacAddress } = machine;
+  if (rootfs === null) throw new Error('a VM that was taken over starts no container');
   const [rows = 0, columns = 0] = container.record.hostConfig.ConsoleSize ?? [];
   const params = toStartParams({
     containerId: container.id,
     spec,
-    diffIds: container.record.layers.map(({ diffId }) => diffId),
+    ...{ rootfs, deviceMacAddress },
     endpoint: machine.endpoint?.record ?? null,
     streams,
     consoleSize: spec.tty && rows > 0 && columns > 0 ? { rows, columns } : null,

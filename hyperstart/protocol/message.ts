@@ -115,6 +115,11 @@ export interface Methods {
   processes: { params: ContainerParams; result: ProcessList };
   /** Closes a stdin stream for good without data loss, or forgets the streams of an exited process. */
   release: { params: ProcessRef; result: Empty };
+  /**
+   * Makes the VM blank again: no container may be left; disks and NICs lose their drivers until a
+   * `start` asks for them, and the pod is to be configured anew.
+   */
+  park: { params: Empty; result: Empty };
   /** Kills what is left, syncs and unmounts the disks, answers, then powers the VM off. */
   shutdown: { params: Empty; result: Empty };
 }
@@ -167,8 +172,10 @@ export interface PodConfig {
 export interface InterfaceConfig {
   /** Name that the guest sees, such as `eth0`. */
   readonly name: string;
-  /** The NIC is found by this address, `aa:bb:cc:dd:ee:ff`. */
+  /** Address to use, `aa:bb:cc:dd:ee:ff`. */
   readonly macAddress: string;
+  /** The NIC is found by this address: its hardware's own, which all clones of a template share. */
+  readonly deviceMacAddress: string;
   readonly mtu: number;
   /** CIDR notation, IPv4 or IPv6. */
   readonly addresses: readonly string[];

@@ -127,6 +127,7 @@ const podConfig = shape<PodConfig>({
     shape<InterfaceConfig>({
       name: text,
       macAddress: text,
+      deviceMacAddress: text,
       mtu: integer(68, 65_535),
       addresses: list(text, 64),
     }),
@@ -152,6 +153,7 @@ const paramsChecks: ParamsChecks = {
   stats: containerParams,
   processes: containerParams,
   release: shape<ProcessRef>(processRef),
+  park: empty,
   shutdown: empty,
 };
 
@@ -206,6 +208,7 @@ const resultChecks: ResultChecks = {
     ),
   }),
   release: empty,
+  park: empty,
   shutdown: empty,
 };
 

@@ -71,6 +71,13 @@ export class Netlink implements NetworkSys {
     ]);
   }
 
+  setMacAddress(index: number, macAddress: string): void {
+    const bytes = macAddress.split(':').map((byte) => Number.parseInt(byte, 16) & 0xff);
+    this.#changeLink(`set the address of interface ${String(index)}`, linkHeader(index, 0), [
+      [IFLA_ADDRESS, bytes],
+    ]);
+  }
+
   setUp(index: number, mtu: number): void {
     this.#changeLink(`bring up interface ${String(index)}`, linkHeader(index, IFF_UP), [
       [IFLA_MTU, uint32(mtu)],

@@ -210,6 +210,8 @@ export interface NetworkSys {
   /** Interface index by MAC address, or null. */
   indexByMacAddress(macAddress: string): number | null;
   rename(index: number, name: string): void;
+  /** Of an interface that is down. */
+  setMacAddress(index: number, macAddress: string): void;
   setUp(index: number, mtu: number): void;
   /** CIDR, IPv4 or IPv6 (IPv6 without duplicate address detection). */
   addAddress(index: number, cidr: string): void;

@@ -80,7 +80,7 @@ export class FakeGuest {
     return {
       hello: {
         type: 'hello',
-        protocolVersion: 1,
+        protocolVersion: 2,
         kernelRelease: '6.12.0-fake',
         bootTimeline: {},
         memoryTotalKiB: 1000,
@@ -146,6 +146,7 @@ export class FakeGuest {
       case 'stats':
       case 'processes':
       case 'release':
+      case 'park':
         return {};
     }
   }
@@ -307,6 +308,7 @@ export class FakeGuestDriver implements HypervisorDriver {
     pause: true,
     hardwareAccelerated: true,
   } as const;
+  readonly templates = null;
   readonly launched: VmConfig[] = [];
   readonly alive = new Map<string, FakeGuest>();
   launchFailure: Error | null = null;

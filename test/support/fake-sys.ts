@@ -331,6 +331,7 @@ export class FakeSys implements Sys {
       this.files.put(`/sys/class/net/${name}/ifindex`, `${String(index)}\n`);
       this.journal.push(`rename ${String(index)} ${name}`);
     },
+    setMacAddress: (index, macAddress) => this.journal.push(`mac ${String(index)} ${macAddress}`),
     setUp: (index, mtu) => this.journal.push(`up ${String(index)} ${String(mtu)}`),
     addAddress: (index, cidr) => this.journal.push(`address ${String(index)} ${cidr}`),
     addRoute: (destination, gateway, index) =>

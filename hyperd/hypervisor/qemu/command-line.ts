@@ -15,6 +15,9 @@ export function socketPaths(runDirectory: string): Record<'qmp' | 'console' | 'c
   };
 }
 
+/** Number of the descriptor by which QEMU reads or writes a machine's state. */
+export const stateDescriptor = 3;
+
 /**
  * Kernel words that every VM needs. The console is virtio (no exit per character); what the kernel says
  * before that works goes to the serial port, so that an early panic is not silent. A panic resets at
@@ -46,18 +49,44 @@ export const qbootFile = 'qboot.rom';
 /** Without the ports of the legacy interface, which our kernel does not use and each boot would set up. */
 const modern = 'disable-legacy=on';
 
-/** Arguments of qemu-system for a paused VM whose channels are sockets in its run directory. */
+/** Arguments of qemu-system for a paused VM that will boot. */
 export function qemuArguments(config: VmConfig, host: HostCapabilities): readonly string[] {
+  return [
+    ...vmArguments(config, host),
+    ...['-m', `${String(config.memoryMiB)}M`],
+    ...bootArguments(config),
+    ...config.devices.filter((device) => device.kind === 'disk').flatMap(diskArguments),
+    ...config.devices
+      .filter((device) => device.kind === 'nic')
+      .flatMap((nic) => nicArguments(nic, host)),
+  ];
+}
+
+/** Kernel, init and the kernel's command line. */
+export function bootArguments(
+  config: Pick<VmConfig, 'kernelPath' | 'initrdPath' | 'kernelArguments'>,
+): readonly string[] {
+  return [
+    ...['-kernel', config.kernelPath, '-initrd', config.initrdPath],
+    ...['-append', [...kernelWords, ...config.kernelArguments].join(' ')],
+  ];
+}
+
+/**
+ * What every VM has, whatever its memory, its disks and its way to start: a paused machine with
+ * monitor, console and control channel on sockets in its run directory, balloon and hot-plug ports.
+ */
+export function vmArguments(
+  config: Pick<VmConfig, 'id' | 'runDirectory' | 'vcpus'>,
+  host: HostCapabilities,
+): readonly string[] {
   const sockets = socketPaths(config.runDirectory);
   return [
     ...['-name', `hyper-${config.id.slice(0, 12)}`],
     ...machineArguments(host),
     ...['-smp', String(config.vcpus)],
-    ...['-m', `${String(config.memoryMiB)}M`],
     '-S',
     ...['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'],
-    ...['-kernel', config.kernelPath, '-initrd', config.initrdPath],
-    ...['-append', [...kernelWords, ...config.kernelArguments].join(' ')],
     ...['-chardev', `socket,id=qmp,path=${escape(sockets.qmp)},server=on,wait=off`],
     ...['-mon', 'chardev=qmp,mode=control'],
     ...['-chardev', `socket,id=console,path=${escape(sockets.console)},server=on,wait=off,mux=on`],
@@ -71,10 +100,6 @@ export function qemuArguments(config: VmConfig, host: HostCapabilities): readonl
       '-device',
       `pcie-root-port,id=${port},chassis=${String(index + 1)},addr=${hex(firstPortSlot + index)}.0`,
     ]),
-    ...config.devices.filter((device) => device.kind === 'disk').flatMap(diskArguments),
-    ...config.devices
-      .filter((device) => device.kind === 'nic')
-      .flatMap((nic) => nicArguments(nic, host)),
   ];
 }
 
@@ -112,11 +137,16 @@ function checkCount(devices: readonly Device[], kind: Device['kind'], most: numb
 }
 
 function diskArguments(disk: Disk, index: number): readonly string[] {
-  const address = `${hex(firstDiskSlot + Math.floor(index / 8))}.${String(index % 8)}`;
   return [
     ...['-blockdev', JSON.stringify(blockNode(disk))],
-    ...['-device', JSON.stringify({ ...diskDevice(disk), addr: address, multifunction: true })],
+    ...['-device', JSON.stringify({ ...diskDevice(disk), ...diskAddress(index) })],
   ];
+}
+
+/** Place of the disk with this number on the PCI bus. */
+export function diskAddress(index: number): Record<string, unknown> {
+  const addr = `${hex(firstDiskSlot + Math.floor(index / 8))}.${String(index % 8)}`;
+  return { addr, multifunction: true };
 }
 
 /** The host file as a block node: raw by decree, since probing would let a guest choose the format. */
@@ -132,18 +162,23 @@ export function blockNode(disk: Disk): Record<string, unknown> {
   };
 }
 
-export function diskDevice(disk: Disk): Record<string, unknown> {
+export function diskDevice(disk: Pick<Disk, 'id'>): Record<string, unknown> {
   return {
-    driver: 'virtio-blk-pci',
-    'disable-legacy': 'on',
+    ...diskFrontEnd,
     id: deviceName('disk', disk.id),
     serial: disk.id,
     drive: nodeName(disk.id),
-    // QEMU's default stops the whole VM when the host has no space left: the guest shall see the error.
-    werror: 'report',
-    rerror: 'report',
   };
 }
+
+/** What all disks have in common. */
+export const diskFrontEnd: Readonly<Record<string, unknown>> = {
+  driver: 'virtio-blk-pci',
+  'disable-legacy': 'on',
+  // QEMU's default stops the whole VM when the host has no space left: the guest shall see the error.
+  werror: 'report',
+  rerror: 'report',
+};
 
 /** QEMU's name of a device: its names must begin with a letter, which our ids need not. */
 export function deviceName(kind: Device['kind'], deviceId: string): string {
@@ -187,7 +222,7 @@ export function nicDevice(nic: Nic): Record<string, unknown> {
   };
 }
 
-function nicArguments(nic: Nic, host: HostCapabilities): readonly string[] {
+export function nicArguments(nic: Nic, host: HostCapabilities): readonly string[] {
   return [
     '-netdev',
     JSON.stringify(netBackend(nic, host)),
@@ -197,7 +232,7 @@ function nicArguments(nic: Nic, host: HostCapabilities): readonly string[] {
 }
 
 /** QEMU's option syntax doubles a comma that is meant literally. */
-function escape(value: string): string {
+export function escape(value: string): string {
   return value.replaceAll(',', ',,');
 }
 

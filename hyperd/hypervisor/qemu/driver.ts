@@ -1,21 +1,23 @@
 import { constants } from 'node:fs';
-import { access, open } from 'node:fs/promises';
-import { once } from 'node:events';
+import { access } from 'node:fs/promises';
 import path from 'node:path';
 
 import { HyperError, messageOf } from '../../base/error.ts';
-import { isAlive, killProcess, startTicksOf } from '../../base/process-table.ts';
-import { type ChildProcess, run, spawnProcess } from '../../base/subprocess.ts';
-import type { HypervisorDriver, Vm, VmConfig, VmFeatures, VmRecord } from '../driver.ts';
-import {
-  checkDevices,
-  type HostCapabilities,
-  qbootFile,
-  qemuArguments,
-  socketPaths,
-} from './command-line.ts';
+import { isAlive } from '../../base/process-table.ts';
+import { run } from '../../base/subprocess.ts';
+import type {
+  HypervisorDriver,
+  TemplateAbility,
+  Vm,
+  VmConfig,
+  VmFeatures,
+  VmRecord,
+} from '../driver.ts';
+import { checkDevices, type HostCapabilities, qbootFile, qemuArguments } from './command-line.ts';
 import { canOpen, isKvmWorking } from './kvm-probe.ts';
-import { QemuVm, readQemuLog, removeSockets } from './vm.ts';
+import { launchQemu } from './launch.ts';
+import { QemuTemplates } from './templates.ts';
+import { QemuVm } from './vm.ts';
 
 export interface QemuDriverConfig {
   /** Default `qemu-system-x86_64`, looked up in PATH. */
@@ -70,6 +72,7 @@ class QemuDriver implements HypervisorDriver {
   readonly name = 'qemu';
   readonly version: string;
   readonly features: VmFeatures;
+  readonly templates: TemplateAbility;
   readonly #binary: string;
   readonly #host: HostCapabilities;
 
@@ -83,6 +86,7 @@ class QemuDriver implements HypervisorDriver {
       pause: true,
       hardwareAccelerated: host.kvm,
     };
+    this.templates = new QemuTemplates({ binary, version, host });
   }
 
   async launch(config: VmConfig, signal: AbortSignal): Promise<Vm> {
@@ -90,38 +94,12 @@ class QemuDriver implements HypervisorDriver {
     signal.throwIfAborted();
     checkDevices(config.devices);
     await requireFiles(config);
-    const logPath = path.join(config.runDirectory, 'qemu.log');
-    await using log = await open(logPath, 'w');
-    const child = spawnProcess(this.#binary, qemuArguments(config, this.#host), {
-      cwd: config.runDirectory,
-      detached: true,
-      stdio: ['ignore', log.fd, log.fd],
-    });
-    child.unref();
-    const failure = new AbortController();
-    const exited = exitOf(child).then((how) => {
-      failure.abort(new HyperError('INTERNAL', `QEMU ended at its start (${how})`));
-      return how;
-    });
-    const pid = child.pid;
-    const startTicks = pid === undefined ? null : startTicksOf(pid);
-    try {
-      if (pid === undefined || startTicks === null) throw await startError(exited);
-      const { id, runDirectory } = config;
-      const record: VmRecord = { hypervisor: 'qemu', id, runDirectory, pid, startTicks };
-      const either = AbortSignal.any([signal, failure.signal]);
-      const vm = await QemuVm.connect({ record, host: this.#host, startedAt, exited }, either);
-      await vm.resume();
-      return vm;
-    } catch (cause) {
-      if (pid !== undefined && startTicks !== null) killProcess(pid, startTicks);
-      await exited;
-      const tail = await readQemuLog(config.runDirectory);
-      await removeSockets(config.runDirectory);
-      signal.throwIfAborted();
-      const text = `VM ${config.id.slice(0, 12)}: launch: ${messageOf(cause)}`;
-      throw new HyperError('INTERNAL', tail === '' ? text : `${text}: ${tail}`, { cause });
-    }
+    const { id, runDirectory } = config;
+    const launch = {
+      ...{ binary: this.#binary, host: this.#host, id, runDirectory, startedAt },
+      arguments: qemuArguments(config, this.#host),
+    };
+    return launchQemu(launch, (vm) => vm.resume(), signal);
   }
 
   async adopt(record: VmRecord, signal: AbortSignal): Promise<Vm> {
@@ -160,25 +138,4 @@ async function requireFiles(config: VmConfig): Promise<void> {
       throw new HyperError('UNAVAILABLE', text, { cause });
     }
   }
-  // A unix(7) address holds 107 characters.
-  const longest = socketPaths(config.runDirectory).control;
-  if (Buffer.byteLength(longest) > 107) {
-    throw new HyperError(
-      'INVALID_ARGUMENT',
-      `${longest}: too long for a Unix socket; use a shorter exec-root`,
-    );
-  }
-}
-
-async function exitOf(child: ChildProcess): Promise<string> {
-  try {
-    const [code, signal] = (await once(child, 'exit')) as [number | null, string | null];
-    return signal === null ? `exit status ${String(code)}` : `killed by ${signal}`;
-  } catch (thrown) {
-    return messageOf(thrown);
-  }
-}
-
-async function startError(exited: Promise<string>): Promise<HyperError> {
-  return new HyperError('INTERNAL', `QEMU did not start (${await exited})`);
 }

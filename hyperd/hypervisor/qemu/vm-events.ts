@@ -13,6 +13,7 @@ export class VmEvents {
   /** Called when the guest's CPUs were stopped, by whomever. */
   onStop: () => void = () => undefined;
   readonly #removals = new Map<string, Removal>();
+  #migration: PromiseWithResolvers<string> | null = null;
   #gone: Error | null = null;
 
   receive({ event, data }: QmpEvent): void {
@@ -23,6 +24,9 @@ export class VmEvents {
         break;
       case 'STOP':
         this.onStop();
+        break;
+      case 'MIGRATION':
+        this.#migrated(textOf(data['status']));
         break;
       case 'DEVICE_DELETED':
         this.#take(device)?.resolve();
@@ -48,10 +52,24 @@ export class VmEvents {
     return promise;
   }
 
+  /** Settles with how the next migration ended (`MigrationStatus`): ask before it is begun. */
+  migrationEnd(): Promise<string> {
+    if (this.#gone !== null) return Promise.reject(this.#gone);
+    this.#migration = Promise.withResolvers<string>();
+    return this.#migration.promise;
+  }
+
+  #migrated(status: string): void {
+    if (!['completed', 'failed', 'cancelled'].includes(status)) return;
+    this.#migration?.resolve(status);
+    this.#migration = null;
+  }
+
   /** Nothing more will be told. */
   close(error: Error): void {
     this.#gone = error;
     for (const { reject } of this.#removals.values()) reject(error);
+    this.#migration?.reject(error);
     this.#removals.clear();
   }
 

@@ -11,7 +11,9 @@ import { hasEndedWithin, killProcess } from '../../base/process-table.ts';
 import type { ChannelName, Device, PluggedDevice, Vm, VmExit, VmRecord } from '../driver.ts';
 import { checkDevices, type HostCapabilities, socketPaths } from './command-line.ts';
 import { ConsoleFeed } from './console-feed.ts';
+import { DiskSlots } from './disk-slots.ts';
 import { Hotplug } from './hotplug.ts';
+import { loadState, saveState } from './migration.ts';
 import { QmpClient } from './qmp-client.ts';
 import { connectUnix } from './unix-connect.ts';
 import { VmEvents } from './vm-events.ts';
@@ -67,6 +69,7 @@ export class QemuVm implements Vm {
   readonly #options: QemuVmOptions;
   readonly #connections: Connections;
   readonly #hotplug: Hotplug;
+  readonly #slots: DiskSlots;
   readonly #gone = new AbortController();
   readonly #connecting = new Mutex();
   #control: Socket | null = null;
@@ -80,6 +83,7 @@ export class QemuVm implements Vm {
     this.#connections = connections;
     const { qmp, events } = connections;
     this.#hotplug = new Hotplug({ vmName: this.#name, qmp, events, host: options.host });
+    this.#slots = new DiskSlots(qmp);
     events.onStop = () => {
       void this.#onStop();
     };
@@ -142,12 +146,14 @@ export class QemuVm implements Vm {
 
   async plug(device: Device, signal: AbortSignal): Promise<PluggedDevice> {
     checkDevices([device]);
+    const slot = device.kind === 'disk' ? await this.#slots.plug(device) : null;
+    if (slot !== null) return { id: device.id, guestName: slot };
     await this.#hotplug.plug(device, signal);
-    return { id: device.id };
+    return { id: device.id, guestName: device.kind === 'disk' ? device.id : device.macAddress };
   }
 
   async unplug(deviceId: string, signal: AbortSignal): Promise<void> {
-    if (this.#gone.signal.aborted) return;
+    if (this.#gone.signal.aborted || (await this.#slots.unplug(deviceId))) return;
     await this.#hotplug.unplug(deviceId, signal);
   }
 
@@ -158,6 +164,17 @@ export class QemuVm implements Vm {
   async resume(): Promise<void> {
     await this.#connections.qmp.execute('cont');
     this.timeline['running'] ??= elapsedSince(this.#options.startedAt);
+  }
+
+  /** Writes the state of the machine, which has to be paused, to a file. */
+  async saveState(file: string): Promise<void> {
+    await saveState(this.#connections, { file, directory: this.record.runDirectory });
+  }
+
+  /** Takes over the state in the file that QEMU was started with, waiting for it. */
+  async loadState(): Promise<void> {
+    await loadState(this.#connections);
+    this.timeline['restored'] = elapsedSince(this.#options.startedAt);
   }
 
   async stop(options: { readonly graceMs: number }): Promise<VmExit> {

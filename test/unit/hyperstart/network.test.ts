@@ -7,10 +7,17 @@ const interfaces = [
   {
     name: 'eth0',
     macAddress: '02:42:00:00:00:01',
+    deviceMacAddress: '02:42:00:00:00:01',
     mtu: 1500,
     addresses: ['172.18.0.2/16', 'fd00::2/64'],
   },
-  { name: 'eth1', macAddress: '02:42:00:00:00:02', mtu: 1400, addresses: [] },
+  {
+    name: 'eth1',
+    macAddress: '02:42:00:00:00:02',
+    deviceMacAddress: '02:42:00:00:00:02',
+    mtu: 1400,
+    addresses: [],
+  },
 ] as const;
 const routes = [
   { destination: '0.0.0.0/0', gateway: '172.18.0.1', interfaceName: 'eth0' },

@@ -23,7 +23,7 @@ describe('opening a session', () => {
     await settle();
     expect(client.hello.kernelRelease).toBe('6.12');
     expect(Buffer.from(guest.frames[0]?.payload ?? []).toString()).toBe(
-      '{"type":"hello","protocolVersion":1}',
+      '{"type":"hello","protocolVersion":2}',
     );
   });
 

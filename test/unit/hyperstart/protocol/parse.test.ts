@@ -61,7 +61,13 @@ const start: StartParams = {
     clockUnixMs: 1_795_000_000_000,
     entropy: 'c2VlZA==',
     interfaces: [
-      { name: 'eth0', macAddress: '02:42:ac:1d:00:02', mtu: 1500, addresses: ['10.0.0.2/24'] },
+      {
+        name: 'eth0',
+        macAddress: '02:42:ac:1d:00:02',
+        deviceMacAddress: '02:42:ac:1d:00:02',
+        mtu: 1500,
+        addresses: ['10.0.0.2/24'],
+      },
     ],
     routes: [{ destination: '0.0.0.0/0', gateway: '10.0.0.1', interfaceName: 'eth0' }],
   },

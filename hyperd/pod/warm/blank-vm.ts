@@ -1,0 +1,45 @@
+import { randomBytes } from 'node:crypto';
+
+import type { Vm } from '../../hypervisor/driver.ts';
+import type { PreparedTap } from '../../network/network-manager.ts';
+import type { AgentConnection } from '../agent-connection.ts';
+import { connect, makeRunDirectory } from '../boot-pod.ts';
+import type { PodContext } from '../context.ts';
+import { ProcessExits } from '../process-exits.ts';
+import type { Template } from './template.ts';
+import { blankNic } from './template.ts';
+
+/** A VM whose agent answers and that belongs to no pod yet: no disk, no address, no identity. */
+export interface BlankVm {
+  readonly vm: Vm;
+  readonly agent: AgentConnection;
+  readonly exits: ProcessExits;
+  readonly tap: PreparedTap | null;
+  readonly template: Template;
+  /** Ends the VM and all that came with it. */
+  readonly resources: AsyncDisposableStack;
+}
+
+/** Clones a template and connects to its agent. On failure or abort nothing is left behind. */
+export async function launchBlank(
+  context: PodContext,
+  template: Template,
+  signal: AbortSignal,
+): Promise<BlankVm> {
+  const { driver, network } = context;
+  if (driver.templates === null) throw new Error('templates without a driver that has them');
+  await using undo = new AsyncDisposableStack();
+  const id = randomBytes(32).toString('hex');
+  const runDirectory = await makeRunDirectory(context, id, undo);
+  const { shape, files } = template;
+  const tap = shape.hasNic && network !== null ? undo.use(await network.prepareTap(id)) : null;
+  const nic = tap === null ? null : blankNic(tap);
+  const clone = { ...files, id, runDirectory, shape, nic };
+  const vm = undo.use(await driver.templates.launchClone(clone, signal));
+  const exits = new ProcessExits();
+  const agent = await connect(context, vm, { exits, signal });
+  undo.defer(() => {
+    agent.close();
+  });
+  return { vm, agent, exits, tap, template, resources: undo.move() };
+}

@@ -1,0 +1,44 @@
+import { readFile } from 'node:fs/promises';
+
+import { pack } from 'tar-stream';
+
+import { HyperError } from '../../base/error.ts';
+
+const programName = 'rehearsal';
+/** Command line of the rehearsal container; hyperstart's own program knows the word. */
+export const rehearsalCommand: readonly string[] = [`/${programName}`, 'rehearse'];
+
+const headerBytes = 110;
+const nameSizeField = 94;
+const fileSizeField = 54;
+
+/**
+ * The tar of a layer for rehearsal containers: hyperstart itself as the only program, taken out of the
+ * initramfs, so that nothing of a user's is ever in a template.
+ */
+export async function rehearsalLayer(initrdPath: string): Promise<AsyncIterable<Buffer>> {
+  const program = cpioFile(await readFile(initrdPath), 'init');
+  if (program === null) {
+    throw new HyperError('UNAVAILABLE', `${initrdPath}: no plain cpio archive with an init in it`);
+  }
+  const archive = pack();
+  archive.entry({ name: programName, mode: 0o755, mtime: new Date(0) }, program);
+  archive.finalize();
+  return archive as AsyncIterable<Buffer>;
+}
+
+/** Contents of a file in a cpio archive ("new ASCII" format, kernel: initramfs/buffer-format). */
+function cpioFile(archive: Buffer, wanted: string): Buffer | null {
+  let at = 0;
+  while (archive.toString('latin1', at, at + 6) === '070701') {
+    const field = (offset: number): number =>
+      Number.parseInt(archive.toString('latin1', at + offset, at + offset + 8), 16);
+    const nameEnd = at + headerBytes + field(nameSizeField);
+    const name = archive.toString('latin1', at + headerBytes, nameEnd - 1);
+    const start = (nameEnd + 3) & ~3;
+    const end = start + field(fileSizeField);
+    if (name === wanted) return archive.subarray(start, end);
+    at = (end + 3) & ~3;
+  }
+  return null;
+}

@@ -1,0 +1,161 @@
+import { readFile } from 'node:fs/promises';
+import { freemem, totalmem } from 'node:os';
+import path from 'node:path';
+
+import { messageOf } from '../../base/error.ts';
+import type { TemplateShape } from '../../hypervisor/driver.ts';
+import type { PodContext } from '../context.ts';
+import { mebibyte } from '../spec/sizes.ts';
+import { type BlankVm, launchBlank } from './blank-vm.ts';
+import { rehearse } from './rehearsal.ts';
+import type { TemplateStore } from './template-store.ts';
+import { shapeName } from './template.ts';
+
+export interface WarmPoolOptions {
+  readonly templates: TemplateStore;
+  readonly shape: TemplateShape;
+  /** VMs that wait; 0: none. */
+  readonly size: number;
+  /** Host memory that all waiting VMs may take together. */
+  readonly maxMemoryMiB: number;
+  readonly layerFile: string;
+  readonly untilIdle: () => Promise<void>;
+}
+
+/** Less free memory than this share of the host's, and the pool gives its own back. */
+const scarceShare = 0.1;
+const checkMs = 5000;
+const retryMs = 10_000;
+const fillMs = 60_000;
+
+/**
+ * Paused clones that have rehearsed a start: taking one costs next to nothing. They are filled up one
+ * after the other while no container is being started, and belong to nobody until they are taken.
+ */
+export class WarmPool implements AsyncDisposable {
+  readonly #context: PodContext;
+  readonly #options: WarmPoolOptions;
+  readonly #waiting: BlankVm[] = [];
+  readonly #stop = new AbortController();
+  #filling: Promise<void> | null = null;
+  #notBefore = 0;
+  #timer: NodeJS.Timeout | null = null;
+
+  constructor(context: PodContext, options: WarmPoolOptions) {
+    this.#context = context;
+    this.#options = options;
+  }
+
+  get waiting(): readonly BlankVm[] {
+    return this.#waiting;
+  }
+
+  /** A waiting VM of this shape, still paused; it is the caller's now. */
+  take(shape: TemplateShape): BlankVm | null {
+    if (shapeName(shape) !== shapeName(this.#options.shape)) return null;
+    return this.#waiting.shift() ?? null;
+  }
+
+  /** Fills the pool up in the background. */
+  refill(): void {
+    if (this.#filling !== null || this.#stop.signal.aborted || Date.now() < this.#notBefore) return;
+    this.#filling = this.#fill().finally(() => {
+      this.#filling = null;
+    });
+  }
+
+  /** Ends every waiting VM; one that is being made is given up. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort(new Error('the pool is closed'));
+    if (this.#timer !== null) clearInterval(this.#timer);
+    await this.#filling;
+    await Promise.all(this.#waiting.splice(0).map(({ resources }) => resources.disposeAsync()));
+  }
+
+  async #fill(): Promise<void> {
+    const { logger } = this.#context;
+    const { templates, shape } = this.#options;
+    try {
+      while (await this.#isWanting()) {
+        const template = templates.find(shape) ?? (await templates.make(shape));
+        if (template === null) return;
+        await this.#options.untilIdle();
+        if (!(await this.#isWanting())) return;
+        const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(fillMs)]);
+        const blank = await this.#prepare(template, signal);
+        this.#add(blank);
+      }
+    } catch (cause) {
+      if (this.#stop.signal.aborted) return;
+      this.#notBefore = Date.now() + retryMs;
+      const text = `a VM for the pool could not be made ready: ${messageOf(cause)}`;
+      logger.warn({ err: cause }, text);
+    }
+  }
+
+  async #prepare(
+    template: Parameters<typeof launchBlank>[1],
+    signal: AbortSignal,
+  ): Promise<BlankVm> {
+    await using undo = new AsyncDisposableStack();
+    const blank = await launchBlank(this.#context, template, signal);
+    undo.use(blank.resources);
+    const { vm, agent, exits, tap } = blank;
+    const { runDirectory } = vm.record;
+    const { layerFile } = this.#options;
+    const machine = { vm, agent, exits, hasNic: tap !== null, runDirectory };
+    await rehearse(this.#context, machine, { layerFile, signal });
+    await vm.pause();
+    undo.move();
+    return blank;
+  }
+
+  #add(blank: BlankVm): void {
+    this.#waiting.push(blank);
+    void blank.vm.exited.then(async () => {
+      const index = this.#waiting.indexOf(blank);
+      if (index < 0) return;
+      this.#waiting.splice(index, 1);
+      this.#context.logger.warn({ pid: blank.vm.record.pid }, 'a waiting VM has died');
+      await blank.resources.disposeAsync();
+      this.refill();
+    });
+    this.#timer ??= setInterval(() => {
+      void this.#shrink();
+    }, checkMs).unref();
+  }
+
+  async #isWanting(): Promise<boolean> {
+    if (this.#stop.signal.aborted || this.#waiting.length >= this.#options.size) return false;
+    if (await isMemoryScarce()) return false;
+    const used = await Promise.all(this.#waiting.map(({ vm }) => proportionalMiB(vm.record.pid)));
+    const most = Math.max(0, ...used);
+    const sum = used.reduce((total, each) => total + each, most);
+    return sum <= this.#options.maxMemoryMiB;
+  }
+
+  /** Gives one VM up when the host is short of memory, and fills up again when it is not. */
+  async #shrink(): Promise<void> {
+    if (await isMemoryScarce()) {
+      const blank = this.#waiting.pop();
+      if (blank === undefined) return;
+      this.#context.logger.info({}, 'the host is short of memory: a waiting VM is given up');
+      await blank.resources.disposeAsync();
+    } else {
+      this.refill();
+    }
+  }
+}
+
+async function isMemoryScarce(): Promise<boolean> {
+  const meminfo = await readFile('/proc/meminfo', 'utf8').catch(() => '');
+  const available = /^MemAvailable:\s+(\d+) kB$/m.exec(meminfo)?.[1];
+  const bytes = available === undefined ? freemem() : Number(available) * 1024;
+  return bytes < totalmem() * scarceShare;
+}
+
+async function proportionalMiB(pid: number): Promise<number> {
+  const file = path.join('/proc', String(pid), 'smaps_rollup');
+  const text = await readFile(file, 'utf8').catch(() => '');
+  return (Number(/^Pss:\s+(\d+) kB$/m.exec(text)?.[1] ?? '0') * 1024) / mebibyte;
+}
