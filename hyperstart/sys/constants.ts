@@ -80,3 +80,9 @@ export const PR_CAPBSET_DROP = 24;
 export const PR_SET_NO_NEW_PRIVS = 38;
 export const SECCOMP_SET_MODE_FILTER = 1;
 export const LINUX_CAPABILITY_VERSION_3 = 0x20080522;
+
+export const BPF_PROG_LOAD = 5;
+export const BPF_PROG_ATTACH = 8;
+export const BPF_PROG_TYPE_CGROUP_DEVICE = 15;
+export const BPF_CGROUP_DEVICE = 6;
+export const BPF_F_ALLOW_MULTI = 2;

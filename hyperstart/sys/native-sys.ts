@@ -1,5 +1,6 @@
 import * as native from 'hyper:native';
 
+import { limitDevices } from './device-filter.ts';
 import { Events } from './events.ts';
 import { Files } from './files.ts';
 import { Kernel } from './kernel.ts';
@@ -88,6 +89,9 @@ export const nativeSys: Sys = {
   onPriorityEvent: (path, trigger, callback) => events.onPriorityEvent(path, trigger, callback),
   setTimer: (milliseconds, callback) => {
     events.setTimer(milliseconds, callback);
+  },
+  limitDevices: (cgroup, program) => {
+    limitDevices(kernel, cgroup, program);
   },
   spawn: (options) => spawner.spawn(options),
   signalProcess: (pid, signal) => {

@@ -64,6 +64,12 @@ export interface Sys {
   /** One-shot timer. */
   setTimer(milliseconds: number, callback: () => void): void;
 
+  /**
+   * Puts the processes of a cgroup (v2 directory), and of those below it, under an eBPF program of type
+   * BPF_PROG_TYPE_CGROUP_DEVICE; it stays with the group.
+   */
+  limitDevices(cgroup: string, program: ArrayBuffer): void;
+
   /** Starts a process; returns after the child has executed its program, throws SpawnError when it could not. */
   spawn(options: SpawnOptions): SpawnedProcess;
   signalProcess(pid: number, signal: number): void;

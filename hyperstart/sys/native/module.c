@@ -16,13 +16,13 @@ static const struct {
   long number;
 } system_calls[] = {
 #define CALL(name) {#name, SYS_##name}
-    CALL(bind), CALL(capset), CALL(chdir), CALL(clock_gettime), CALL(clock_settime), CALL(close),
-    CALL(close_range), CALL(dup3), CALL(execve), CALL(execveat), CALL(fchmodat), CALL(fchown),
-    CALL(fchownat), CALL(fcntl), CALL(getdents64), CALL(ioctl), CALL(kill), CALL(mkdirat),
-    CALL(mknodat), CALL(mount), CALL(openat), CALL(openat2), CALL(pidfd_getfd), CALL(pidfd_open),
-    CALL(pipe2), CALL(pivot_root), CALL(ppoll), CALL(prctl), CALL(pread64), CALL(prlimit64),
-    CALL(read), CALL(recvfrom), CALL(seccomp), CALL(sendto), CALL(setdomainname), CALL(setgroups),
-    CALL(sethostname), CALL(setns), CALL(setresgid), CALL(setresuid), CALL(setsid),
+    CALL(bind), CALL(bpf), CALL(capset), CALL(chdir), CALL(clock_gettime), CALL(clock_settime),
+    CALL(close), CALL(close_range), CALL(dup3), CALL(execve), CALL(execveat), CALL(fchmodat),
+    CALL(fchown), CALL(fchownat), CALL(fcntl), CALL(getdents64), CALL(ioctl), CALL(kill),
+    CALL(mkdirat), CALL(mknodat), CALL(mount), CALL(openat), CALL(openat2), CALL(pidfd_getfd),
+    CALL(pidfd_open), CALL(pipe2), CALL(pivot_root), CALL(ppoll), CALL(prctl), CALL(pread64),
+    CALL(prlimit64), CALL(read), CALL(recvfrom), CALL(seccomp), CALL(sendto), CALL(setdomainname),
+    CALL(setgroups), CALL(sethostname), CALL(setns), CALL(setresgid), CALL(setresuid), CALL(setsid),
     CALL(signalfd4), CALL(socket), CALL(statx), CALL(symlinkat), CALL(sync), CALL(timerfd_create),
     CALL(timerfd_settime), CALL(umask), CALL(umount2), CALL(uname), CALL(unlinkat), CALL(unshare),
     CALL(wait4),
