@@ -19,6 +19,9 @@ const spawner = new Spawner(kernel, files);
 
 /** The real thing, over the C module. */
 export const nativeSys: Sys = {
+  leaveFirstRoot: () => {
+    machine.leaveFirstRoot();
+  },
   uptimeMs: () => machine.uptimeMs(),
   setClock: (unixMs) => {
     machine.setClock(unixMs);

@@ -7,6 +7,11 @@
  * Failing calls throw SysError. All paths are bytes as UTF-8; all numbers fit in 53 bits.
  */
 export interface Sys {
+  /**
+   * Moves to a bind mount of the first root over itself: pivot_root refuses to work from an initramfs,
+   * which has no parent mount, and containers need it.
+   */
+  leaveFirstRoot(): void;
   /** Milliseconds since the kernel started (CLOCK_BOOTTIME), with a fraction. */
   uptimeMs(): number;
   setClock(unixMs: number): void;

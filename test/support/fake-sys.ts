@@ -134,6 +134,10 @@ export class FakeSys implements Sys {
 
   // --- Sys ---
 
+  leaveFirstRoot(): void {
+    this.journal.push('leave the first root');
+  }
+
   uptimeMs(): number {
     return this.now;
   }

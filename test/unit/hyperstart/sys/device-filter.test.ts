@@ -53,7 +53,7 @@ describe('limitDevices', () => {
     native.handlers.set('bpf', () => -EACCES);
     expect(() => {
       limitDevices(new Kernel(native), cgroup, new ArrayBuffer(16));
-    }).toThrow('load the device program: error 13');
+    }).toThrow('load the device program: Permission denied');
     expect(native.argumentsOf('close')).toEqual([[groupFd]]);
   });
 });
