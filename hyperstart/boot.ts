@@ -52,6 +52,7 @@ export function bootPhase<T>(sys: Sys, timeline: BootTimeline, phase: string, ru
 /** Makes a bare kernel a place for containers: filesystems, cgroups, settings, loopback. */
 export function bootGuest(sys: Sys, timeline: BootTimeline): void {
   bootPhase(sys, timeline, 'mounts', () => {
+    sys.leaveFirstRoot();
     for (const [type, target, flags, data] of filesystems) {
       ensureDirectory(sys, target);
       mountOnce(sys, { source: type, target, type, flags, data });

@@ -1,6 +1,7 @@
 import type { Cancellation } from './cancellation.ts';
 import { ContainerCgroup } from './cgroup.ts';
 import { prepareMounts } from './container-mounts.ts';
+import { deviceProgram } from './device-program.ts';
 import type { DiskMounts } from './disk-mounts.ts';
 import type { DiskFinder } from './disk.ts';
 import { isDirectory } from './file-mode.ts';
@@ -65,6 +66,9 @@ export async function startContainer(
     );
     undo.add('removing the cgroup', () => {
       cgroup.remove();
+    });
+    during('limiting devices', () => {
+      sys.limitDevices(cgroup.path, deviceProgram(config.deviceRules));
     });
     const paths = makeDirectories(sys, config.id, undo);
     const { layerMounts: layers, diskMounts: disks } = context;

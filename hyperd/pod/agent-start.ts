@@ -11,6 +11,7 @@ import type {
 import type { EndpointRecord } from '../network/network-manager.ts';
 import { seccompProgram } from './seccomp/program.ts';
 import type { ContainerSpec } from './spec/container-spec.ts';
+import { deviceRules } from './spec/device-rules.ts';
 import { renderHostsFile, renderResolvConf } from './spec/name-files.ts';
 
 export interface StartRequest {
@@ -83,6 +84,7 @@ function containerConfig(request: StartRequest): AgentContainerConfig {
     shmSizeBytes: spec.shmSizeBytes,
     sysctls: spec.sysctls,
     resources: spec.resources,
+    deviceRules: deviceRules(spec.privileged),
     maskedPaths: spec.maskedPaths,
     readonlyPaths: spec.readonlyPaths,
     privileged: spec.privileged,

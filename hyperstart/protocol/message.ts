@@ -200,9 +200,11 @@ export interface ContainerConfig {
   readonly shmSizeBytes: number;
   readonly sysctls: Readonly<Record<string, string>>;
   readonly resources: Resources;
+  /** What no rule allows is refused, by the cgroup: to every process of the container. */
+  readonly deviceRules: readonly DeviceRule[];
   readonly maskedPaths: readonly string[];
   readonly readonlyPaths: readonly string[];
-  /** All devices of the VM, writable /sys and cgroup mounts. */
+  /** Nodes for all devices of the VM, writable /sys and cgroup mounts. */
   readonly privileged: boolean;
   readonly privateCgroupNamespace: boolean;
   /** Runs a minimal init as PID 1 that forwards signals and reaps (`docker run --init`). */
@@ -239,6 +241,18 @@ export interface Resources {
   readonly cpusetCpus: string | null;
   readonly cpusetMems: string | null;
   readonly pidsLimit: number | null;
+}
+
+/** As `r`ead, `w`rite and `m`knod. */
+export const deviceAccesses = ['r', 'w', 'm', 'rw', 'rm', 'wm', 'rwm'] as const;
+
+/** Allows access to devices. */
+export interface DeviceRule {
+  readonly type: 'all' | 'character' | 'block';
+  /** null: any. */
+  readonly major: number | null;
+  readonly minor: number | null;
+  readonly access: (typeof deviceAccesses)[number];
 }
 
 export interface ProcessConfig {
@@ -282,7 +296,7 @@ export interface Rlimit {
 export interface ExecParams {
   readonly containerId: string;
   readonly execId: string;
-  /** All devices and capabilities are as given in `process`; nothing is inherited. */
+  /** Capabilities are as given here; nothing is inherited but what the container's cgroup imposes. */
   readonly process: ProcessConfig;
 }
 

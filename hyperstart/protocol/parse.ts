@@ -19,6 +19,8 @@ import {
   type ContainerConfig,
   type ContainerParams,
   type ContainerStats,
+  deviceAccesses,
+  type DeviceRule,
   type Empty,
   type ExecParams,
   type ExecResult,
@@ -97,6 +99,14 @@ const resources = shape<Resources>({
   pidsLimit: nullable(count),
 });
 
+/** A kernel's device number has 12 bits for the major and 20 for the minor one. */
+const deviceRule = shape<DeviceRule>({
+  type: oneOf('all', 'character', 'block'),
+  major: nullable(integer(0, 0xfff)),
+  minor: nullable(integer(0, 0xfffff)),
+  access: oneOf(...deviceAccesses),
+});
+
 const containerConfig = shape<ContainerConfig>({
   id: text,
   rootfs: shape<RootfsConfig>({ layers: list(text, 200), writableDisk: text, readOnly: bool }),
@@ -111,6 +121,7 @@ const containerConfig = shape<ContainerConfig>({
   shmSizeBytes: count,
   sysctls: record(text),
   resources,
+  deviceRules: list(deviceRule, 1000),
   maskedPaths: list(text, 1000),
   readonlyPaths: list(text, 1000),
   privileged: bool,

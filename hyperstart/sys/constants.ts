@@ -28,6 +28,7 @@ export const MS_NODEV = 0x4;
 export const MS_NOEXEC = 0x8;
 export const MS_REMOUNT = 0x20;
 export const MS_BIND = 0x1000;
+export const MS_MOVE = 0x2000;
 export const MS_REC = 0x4000;
 export const MS_PRIVATE = 0x40000;
 export const MNT_DETACH = 2;
@@ -42,12 +43,15 @@ export const CLOCK_REALTIME = 0;
 export const CLOCK_MONOTONIC = 1;
 export const CLOCK_BOOTTIME = 7;
 
+export const EPOLL_CTL_ADD = 1;
+export const EPOLL_CTL_DEL = 2;
 export const EPOLLIN = 1;
 export const EPOLLPRI = 2;
 export const EPOLLERR = 8;
 
 export const SIGKILL = 9;
 export const SIGCHLD = 17;
+export const SIGIO = 29;
 export const WNOHANG = 1;
 
 export const AF_UNIX = 1;
@@ -62,6 +66,7 @@ export const NETLINK_ROUTE = 0;
 export const NETLINK_KOBJECT_UEVENT = 15;
 
 export const F_SETFD = 2;
+export const F_SETOWN = 8;
 export const F_DUPFD_CLOEXEC = 1030;
 export const CLOSE_RANGE_CLOEXEC = 4;
 
@@ -80,3 +85,9 @@ export const PR_CAPBSET_DROP = 24;
 export const PR_SET_NO_NEW_PRIVS = 38;
 export const SECCOMP_SET_MODE_FILTER = 1;
 export const LINUX_CAPABILITY_VERSION_3 = 0x20080522;
+
+export const BPF_PROG_LOAD = 5;
+export const BPF_PROG_ATTACH = 8;
+export const BPF_PROG_TYPE_CGROUP_DEVICE = 15;
+export const BPF_CGROUP_DEVICE = 6;
+export const BPF_F_ALLOW_MULTI = 2;

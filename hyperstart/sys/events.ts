@@ -16,6 +16,7 @@ import {
 } from './constants.ts';
 import { type Kernel, setUint64, struct } from './kernel.ts';
 import type { ChildExit } from './sys.ts';
+import { Watches } from './watches.ts';
 
 const ueventBytes = 8192;
 /** Some CPU time passes anyway; a timer of zero would disarm. */
@@ -24,11 +25,13 @@ const shortestTimerMs = 0.001;
 /** The part of Sys that calls back: children, uevents, priority events, timers. */
 export class Events {
   readonly #kernel: Kernel;
+  readonly #watches: Watches;
   readonly #childListeners: ((exit: ChildExit) => void)[] = [];
   readonly #ueventListeners: ((uevent: string) => void)[] = [];
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
+    this.#watches = new Watches(kernel);
   }
 
   onChildExit(callback: (exit: ChildExit) => void): void {
@@ -36,18 +39,25 @@ export class Events {
     if (this.#childListeners.length > 1) {
       return;
     }
-    const mask = struct(8, (view) => {
-      setUint64(view, 0, 2 ** (SIGCHLD - 1));
-    });
-    const operation = 'listen to children';
-    const fd = this.#kernel.call(operation, 'signalfd4', -1, mask, 8, O_CLOEXEC | O_NONBLOCK);
-    const info = new ArrayBuffer(128);
-    this.#watch(operation, fd, EPOLLIN, () => {
-      this.#kernel.native.call('read', fd, info, 128);
+    this.onSignal(SIGCHLD, () => {
       this.#reap();
     });
     // Whoever ended before now has raised its signal already.
     this.#reap();
+  }
+
+  /** Calls back after a signal, which must be blocked. */
+  onSignal(signal: number, callback: () => void): void {
+    const mask = struct(8, (view) => {
+      setUint64(view, 0, 2 ** (signal - 1));
+    });
+    const operation = `listen to signal ${String(signal)}`;
+    const fd = this.#kernel.call(operation, 'signalfd4', -1, mask, 8, O_CLOEXEC | O_NONBLOCK);
+    const info = new ArrayBuffer(128);
+    this.#watches.add(operation, fd, EPOLLIN, () => {
+      this.#kernel.native.call('read', fd, info, 128);
+      callback();
+    });
   }
 
   onUevent(callback: (uevent: string) => void): void {
@@ -64,7 +74,7 @@ export class Events {
     });
     this.#kernel.call(operation, 'bind', fd, address, 12);
     const buffer = new ArrayBuffer(ueventBytes);
-    this.#watch(operation, fd, EPOLLIN, () => {
+    this.#watches.add(operation, fd, EPOLLIN, () => {
       this.#readUevents(fd, buffer);
     });
   }
@@ -81,15 +91,15 @@ export class Events {
     const stop = (): void => {
       if (!stopped) {
         stopped = true;
-        this.#kernel.native.unwatch(fd);
+        this.#watches.end(fd);
       }
     };
     try {
       if (trigger !== null) {
-        this.#kernel.check(operation, this.#kernel.native.writeText(fd, trigger));
+        this.#kernel.check(operation, this.#kernel.writeText(fd, trigger));
       }
       rearm();
-      this.#watch(operation, fd, EPOLLPRI, (events) => {
+      this.#watches.add(operation, fd, EPOLLPRI, (events) => {
         // The cgroup is gone, or the trigger is: the descriptor would report that for ever.
         if (!rearm() || (trigger !== null && (events & EPOLLERR) !== 0)) {
           stop();
@@ -114,14 +124,10 @@ export class Events {
       setUint64(view, 24, Math.round((delay % 1000) * 1e6));
     });
     this.#kernel.call(operation, 'timerfd_settime', fd, 0, setting, null);
-    this.#watch(operation, fd, EPOLLIN, () => {
-      this.#kernel.native.unwatch(fd);
+    this.#watches.add(operation, fd, EPOLLIN, () => {
+      this.#watches.end(fd);
       callback();
     });
-  }
-
-  #watch(operation: string, fd: number, events: number, callback: (events: number) => void): void {
-    this.#kernel.check(operation, this.#kernel.native.watch(fd, events, callback));
   }
 
   #reap(): void {

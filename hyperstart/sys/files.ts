@@ -43,7 +43,7 @@ export class Files {
     const flags = O_WRONLY | O_TRUNC | (mode === undefined ? 0 : O_CREAT);
     const fd = this.#open(operation, path, flags, mode);
     try {
-      this.#kernel.check(operation, this.#kernel.native.writeText(fd, text));
+      this.#kernel.check(operation, this.#kernel.writeText(fd, text));
     } finally {
       this.#kernel.close(fd);
     }

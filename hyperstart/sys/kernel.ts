@@ -1,6 +1,7 @@
-import { errnoName } from './errno.ts';
+import { errnoName, errnoText } from './errno.ts';
 import type { Native, SystemCallArgument } from './native.ts';
 import { SysError } from './sys.ts';
+import { encodeText } from './text.ts';
 
 /** System calls whose failure is an exception; `operation` says what was being done, to what. */
 export class Kernel {
@@ -23,11 +24,24 @@ export class Kernel {
   }
 
   error(operation: string, errno: number): SysError {
-    return new SysError(operation, errnoName(errno), this.native.errorText(errno));
+    return new SysError(operation, errnoName(errno), errnoText(errno));
   }
 
   close(fd: number): void {
     this.native.call('close', fd);
+  }
+
+  /** 0 when the whole text is written as UTF-8, else -errno. */
+  writeText(fd: number, text: string): number {
+    const bytes = encodeText(text);
+    const start = this.native.addressOf(bytes);
+    let done = 0;
+    let written: number;
+    do {
+      written = this.native.call('write', fd, start + done, bytes.byteLength - done);
+      done += written;
+    } while (written > 0 && done < bytes.byteLength);
+    return Math.min(written, 0);
   }
 }
 

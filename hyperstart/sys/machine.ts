@@ -1,13 +1,17 @@
 import {
   AT_FDCWD,
+  AT_REMOVEDIR,
   CLOCK_BOOTTIME,
   CLOCK_REALTIME,
+  MS_BIND,
+  MS_MOVE,
   O_CLOEXEC,
   O_RDWR,
   RNDADDENTROPY,
   RNDRESEEDCRNG,
 } from './constants.ts';
 import { getUint64, type Kernel, setUint64, struct } from './kernel.ts';
+import { decodeBase64, encodeText } from './text.ts';
 
 const consoleFd = 2;
 const utsFieldBytes = 65;
@@ -19,6 +23,17 @@ export class Machine {
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
+  }
+
+  leaveFirstRoot(): void {
+    const call = this.#kernel.call.bind(this.#kernel, 'leave the first root');
+    call('mkdirat', AT_FDCWD, '/.root', 0o700);
+    call('mount', '/', '/.root', null, MS_BIND, null);
+    call('chdir', '/.root');
+    call('mount', '.', '/', null, MS_MOVE, null);
+    call('chroot', '.');
+    call('chdir', '/');
+    call('unlinkat', AT_FDCWD, '/.root', AT_REMOVEDIR);
   }
 
   uptimeMs(): number {
@@ -34,7 +49,7 @@ export class Machine {
   }
 
   addEntropy(base64: string): void {
-    const bytes = this.#kernel.native.decodeBase64(base64);
+    const bytes = decodeBase64(base64);
     if (bytes === null) {
       throw this.#kernel.error('add entropy', EINVAL);
     }
@@ -64,11 +79,13 @@ export class Machine {
   }
 
   setHostname(name: string): void {
-    this.#kernel.call('set the hostname', 'sethostname', name, utf8Length(name));
+    const text = encodeText(name);
+    this.#kernel.call('set the hostname', 'sethostname', text, text.byteLength);
   }
 
   setDomainname(name: string): void {
-    this.#kernel.call('set the domainname', 'setdomainname', name, utf8Length(name));
+    const text = encodeText(name);
+    this.#kernel.call('set the domainname', 'setdomainname', text, text.byteLength);
   }
 
   sync(): void {
@@ -80,7 +97,7 @@ export class Machine {
   }
 
   log(line: string): void {
-    this.#kernel.native.writeText(consoleFd, `${line}\n`);
+    this.#kernel.writeText(consoleFd, `${line}\n`);
   }
 }
 
@@ -90,13 +107,4 @@ export function timespec(milliseconds: number): ArrayBuffer {
     setUint64(view, 0, Math.floor(milliseconds / 1000));
     setUint64(view, 8, Math.round((milliseconds % 1000) * 1e6));
   });
-}
-
-function utf8Length(text: string): number {
-  let length = 0;
-  for (const character of text) {
-    const code = character.codePointAt(0) ?? 0;
-    length += code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
-  }
-  return length;
 }

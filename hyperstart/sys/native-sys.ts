@@ -1,5 +1,6 @@
 import * as native from 'hyper:native';
 
+import { limitDevices } from './device-filter.ts';
 import { Events } from './events.ts';
 import { Files } from './files.ts';
 import { Kernel } from './kernel.ts';
@@ -18,6 +19,9 @@ const spawner = new Spawner(kernel, files);
 
 /** The real thing, over the C module. */
 export const nativeSys: Sys = {
+  leaveFirstRoot: () => {
+    machine.leaveFirstRoot();
+  },
   uptimeMs: () => machine.uptimeMs(),
   setClock: (unixMs) => {
     machine.setClock(unixMs);
@@ -88,6 +92,9 @@ export const nativeSys: Sys = {
   onPriorityEvent: (path, trigger, callback) => events.onPriorityEvent(path, trigger, callback),
   setTimer: (milliseconds, callback) => {
     events.setTimer(milliseconds, callback);
+  },
+  limitDevices: (cgroup, program) => {
+    limitDevices(kernel, cgroup, program);
   },
   spawn: (options) => spawner.spawn(options),
   signalProcess: (pid, signal) => {

@@ -1,27 +1,21 @@
-/** What the C module `hyper:native` exports (native/module.c, native/channel.c). */
+/** What the C module `hyper:native` exports (native/module.c). */
 export interface Native {
   /**
-   * A raw system call by name; -errno when it fails. Strings and arrays of strings are passed as
-   * pointers to NUL-terminated copies, ArrayBuffers by address, null as 0.
+   * A raw system call by name; -errno when it fails. Strings are passed as pointers to NUL-terminated
+   * copies, ArrayBuffers by address, null as 0.
    */
   call(name: string, ...args: readonly SystemCallArgument[]): number;
-  /** 0 when the whole text is written as UTF-8, else -errno. */
-  writeText(fd: number, text: string): number;
   /** UTF-8 in a buffer as a string, invalid bytes replaced. */
   decodeText(buffer: ArrayBuffer, offset: number, length: number): string;
-  decodeBase64(text: string): ArrayBuffer | null;
   /** For structs that hold pointers; valid while the buffer is referenced. */
   addressOf(buffer: ArrayBuffer): number;
-  errorText(errno: number): string;
   /**
    * clone3 into the cgroup (-1: the parent's): the child calls `run`, which ends in execve; the parent
    * gets the child's pid or -errno.
    */
   fork(flags: number, cgroupFd: number, run: () => void): number;
-  /** Calls back while the descriptor has one of the epoll events; 0 or -errno. */
-  watch(fd: number, events: number, callback: (events: number) => void): number;
-  /** Ends a watch and closes its descriptor. */
-  unwatch(fd: number): void;
+  /** Calls back while this one descriptor is readable: an epoll set with all others. 0 or -errno. */
+  listen(fd: number, callback: () => void): number;
   powerOff(): never;
   channelOpen(
     onSession: () => void,
@@ -30,9 +24,13 @@ export interface Native {
     onDrained: (streamId: number) => void,
     onError: (reason: string) => void,
   ): void;
-  /** Gives the pump its port; 0 or -errno. */
-  channelAttach(fd: number): number;
-  channelAccept(helloText: string): number;
+  /** Gives the pump its port. */
+  channelAttach(fd: number): void;
+  /** To be called on SIGIO, by which the port tells that a host may have come. */
+  channelCheck(): void;
+  /** Begins the session that was announced; the hello is to be sent next. */
+  channelAccept(): void;
+  /** 0, or -errno when the text is too long for a message. */
   channelSend(text: string): number;
   /** The pump takes `fd` unless it answers -errno. */
   channelAdd(streamId: number, fd: number, isSink: boolean, isTerminal: boolean): number;
@@ -40,4 +38,4 @@ export interface Native {
   channelIsAtEnd(streamId: number): boolean;
 }
 
-export type SystemCallArgument = number | string | null | ArrayBuffer | readonly string[];
+export type SystemCallArgument = number | string | null | ArrayBuffer;

@@ -1,9 +1,18 @@
-import { AT_FDCWD, F_DUPFD_CLOEXEC, O_CLOEXEC, O_NONBLOCK, O_RDWR } from './constants.ts';
+import {
+  AT_FDCWD,
+  F_DUPFD_CLOEXEC,
+  F_SETOWN,
+  O_CLOEXEC,
+  O_NONBLOCK,
+  O_RDWR,
+  SIGIO,
+} from './constants.ts';
 import type { Events } from './events.ts';
 import type { Files } from './files.ts';
 import type { Kernel } from './kernel.ts';
 import type { Channel, ChannelHandlers } from './sys.ts';
 
+const ownPid = 1;
 const portsDirectory = '/sys/class/virtio-ports';
 
 export interface PortChannelParts {
@@ -40,7 +49,8 @@ export class PortChannel implements Channel {
 
   accept(helloText: string): void {
     const { kernel } = this.#parts;
-    kernel.check('send the hello', kernel.native.channelAccept(helloText));
+    kernel.native.channelAccept();
+    kernel.check('send the hello', kernel.native.channelSend(helloText));
   }
 
   send(text: string): void {
@@ -80,11 +90,16 @@ export class PortChannel implements Channel {
     if (device === null) {
       return;
     }
-    const { kernel } = this.#parts;
+    const { kernel, events } = this.#parts;
     const operation = `open /dev/${device}`;
     const flags = O_RDWR | O_NONBLOCK | O_CLOEXEC;
     const fd = kernel.call(operation, 'openat', AT_FDCWD, `/dev/${device}`, flags, 0);
-    kernel.check(operation, kernel.native.channelAttach(fd));
+    // The port tells by SIGIO that a host may have come.
+    kernel.call(operation, 'fcntl', fd, F_SETOWN, ownPid);
+    events.onSignal(SIGIO, () => {
+      kernel.native.channelCheck();
+    });
+    kernel.native.channelAttach(fd);
     this.#isAttached = true;
   }
 

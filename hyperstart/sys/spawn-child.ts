@@ -25,6 +25,7 @@ import type { Files } from './files.ts';
 import { type Kernel, setUint64, struct } from './kernel.ts';
 import { errnoNumber } from './errno.ts';
 import { windowSize } from './terminal.ts';
+import { decodeBase64, encodeText } from './text.ts';
 import { type SpawnOptions, SysError } from './sys.ts';
 
 /** Descriptors that the child starts with. */
@@ -51,6 +52,8 @@ export class ChildSide {
   readonly #files: Files;
   readonly #options: SpawnOptions;
   readonly #descriptors: ChildDescriptors;
+  /** What the vectors of execve point to. */
+  readonly #words: ArrayBuffer[] = [];
   #step = 'start';
 
   constructor(kernel: Kernel, files: Files, options: SpawnOptions, descriptors: ChildDescriptors) {
@@ -188,13 +191,25 @@ export class ChildSide {
   #exec(self: number | null): void {
     const { executable, args, env } = this.#options;
     if (self === null) {
-      this.#kernel.call('execve', 'execve', executable, args, env);
+      this.#kernel.call('execve', 'execve', executable, this.#vector(args), this.#vector(env));
       return;
     }
     const { status } = this.#descriptors;
     this.#kernel.call('keep the report open', 'fcntl', status, F_SETFD, 0);
-    const initArgs = ['hyper-init', String(status), executable, ...args];
-    this.#kernel.call('execve', 'execveat', self, '', initArgs, env, AT_EMPTY_PATH);
+    const words = this.#vector(['hyper-init', String(status), executable, ...args]);
+    this.#kernel.call('execve', 'execveat', self, '', words, this.#vector(env), AT_EMPTY_PATH);
+  }
+
+  /** Pointers to C strings, as execve takes them. */
+  #vector(words: readonly string[]): ArrayBuffer {
+    return struct((words.length + 1) * 8, (view) => {
+      for (const [index, word] of words.entries()) {
+        if (word.includes('\0')) throw this.#kernel.error('pass a word with a NUL', EINVAL);
+        const text = encodeText(`${word}\0`);
+        this.#words.push(text);
+        setUint64(view, index * 8, this.#kernel.native.addressOf(text));
+      }
+    });
   }
 
   /** hyperstart itself, which runs as the container's init; after pivot_root no path leads to it. */
@@ -255,7 +270,7 @@ export class ChildSide {
     const { seccompProgram } = this.#options;
     if (seccompProgram === null) return;
     this.#do('seccomp', () => {
-      const filter = this.#kernel.native.decodeBase64(seccompProgram);
+      const filter = decodeBase64(seccompProgram);
       if (filter === null || filter.byteLength % 8 !== 0) {
         throw this.#kernel.error('read the seccomp program', EINVAL);
       }
@@ -273,6 +288,6 @@ export class ChildSide {
   }
 
   #report(report: object): void {
-    this.#kernel.native.writeText(this.#descriptors.status, `${JSON.stringify(report)}\n`);
+    this.#kernel.writeText(this.#descriptors.status, `${JSON.stringify(report)}\n`);
   }
 }

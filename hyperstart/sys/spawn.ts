@@ -15,7 +15,7 @@ import type { Files } from './files.ts';
 import { type Kernel, struct } from './kernel.ts';
 import { timespec } from './machine.ts';
 import { ChildSide } from './spawn-child.ts';
-import { errnoName } from './errno.ts';
+import { errnoName, errnoText } from './errno.ts';
 import { SpawnError, type SpawnedProcess, type SpawnOptions, SysError } from './sys.ts';
 
 /** A pipe's ends. */
@@ -151,7 +151,7 @@ export class Spawner {
       for (const report of this.#reports(statusFd)) {
         if (report.terminal === undefined) {
           const { step = 'start', errno = 0, detail } = report;
-          const text = detail ?? this.#kernel.native.errorText(errno);
+          const text = detail ?? errnoText(errno);
           throw new SpawnError(step, errnoName(errno), text);
         }
         terminal = this.#takeDescriptor(pid, report.terminal);

@@ -7,6 +7,11 @@
  * Failing calls throw SysError. All paths are bytes as UTF-8; all numbers fit in 53 bits.
  */
 export interface Sys {
+  /**
+   * Moves to a bind mount of the first root over itself: pivot_root refuses to work from an initramfs,
+   * which has no parent mount, and containers need it.
+   */
+  leaveFirstRoot(): void;
   /** Milliseconds since the kernel started (CLOCK_BOOTTIME), with a fraction. */
   uptimeMs(): number;
   setClock(unixMs: number): void;
@@ -63,6 +68,12 @@ export interface Sys {
   onPriorityEvent(path: string, trigger: string | null, callback: () => void): () => void;
   /** One-shot timer. */
   setTimer(milliseconds: number, callback: () => void): void;
+
+  /**
+   * Puts the processes of a cgroup (v2 directory), and of those below it, under an eBPF program of type
+   * BPF_PROG_TYPE_CGROUP_DEVICE; it stays with the group.
+   */
+  limitDevices(cgroup: string, program: ArrayBuffer): void;
 
   /** Starts a process; returns after the child has executed its program, throws SpawnError when it could not. */
   spawn(options: SpawnOptions): SpawnedProcess;

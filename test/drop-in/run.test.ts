@@ -100,6 +100,18 @@ describe('docker run', () => {
     expect(status(open.stdout, 'Seccomp')).toBe('0');
   });
 
+  it('keeps a container from the disks of its VM, and opens them to a privileged one', async () => {
+    const script =
+      'IFS=: read major minor </sys/class/block/vda/dev; mknod /tmp/disk b $major $minor && echo made; ' +
+      'head -c 1 /tmp/disk | wc -c; echo kept >/dev/null && head -c 1 /dev/zero | wc -c';
+    const run = ['busybox', 'sh', '-c', script];
+    const confined = await docker('run', '--rm', ...run);
+    const privileged = await docker('run', '--rm', '--privileged', ...run);
+    expect(confined.stdout).toBe('made\n0\n1\n');
+    expect(confined.stderr).toContain('/tmp/disk: Operation not permitted');
+    expect([privileged.stdout, privileged.stderr]).toEqual(['made\n1\n1\n', '']);
+  });
+
   it('limits memory, processes, files and shared memory inside the VM', async () => {
     const { stdout } = await docker(
       ...[

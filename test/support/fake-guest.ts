@@ -19,6 +19,7 @@ import type {
   ProcessRef,
   StartParams,
 } from '../../hyperstart/protocol/message.ts';
+import { protocolVersion } from '../../hyperstart/protocol/version.ts';
 
 /** What a scripted program of a fake guest can do. */
 export interface ProgramIo {
@@ -80,7 +81,7 @@ export class FakeGuest {
     return {
       hello: {
         type: 'hello',
-        protocolVersion: 2,
+        protocolVersion,
         kernelRelease: '6.12.0-fake',
         bootTimeline: {},
         memoryTotalKiB: 1000,

@@ -6,8 +6,8 @@ export type CallHandler = (...args: readonly SystemCallArgument[]) => number;
 export class FakeNative implements Native {
   readonly calls: (readonly [name: string, ...args: SystemCallArgument[]])[] = [];
   readonly handlers = new Map<string, CallHandler>();
-  readonly written: (readonly [fd: number, text: string])[] = [];
-  readonly watches = new Map<number, (events: number) => void>();
+  /** Callback of the epoll set. */
+  onEvent: (() => void) | null = null;
   /** What a child would do runs at once when this is set; fork then answers as its parent. */
   runsChildren = false;
   /** Buffers by the address that `addressOf` has given. */
@@ -16,7 +16,8 @@ export class FakeNative implements Native {
 
   call(name: string, ...args: readonly SystemCallArgument[]): number {
     this.calls.push([name, ...args]);
-    return this.handlers.get(name)?.(...args) ?? 0;
+    const succeeded = name === 'write' ? Number(args[2]) : 0;
+    return this.handlers.get(name)?.(...args) ?? succeeded;
   }
 
   /** Arguments of all calls of this name. */
@@ -28,18 +29,24 @@ export class FakeNative implements Native {
     return this.calls.map(([name]) => name);
   }
 
-  writeText(fd: number, text: string): number {
-    this.written.push([fd, text]);
-    return 0;
+  /** Texts that were written, with their descriptors. */
+  get written(): readonly (readonly [fd: number, text: string])[] {
+    return this.argumentsOf('write').map(([fd, address]) => [Number(fd), this.#textAt(address)]);
+  }
+
+  /** The strings of a vector as execve takes it. */
+  wordsOf(vector: SystemCallArgument | undefined): readonly string[] {
+    return [...new BigUint64Array(vector as ArrayBuffer)]
+      .slice(0, -1)
+      .map((address) => this.#textAt(Number(address)).replace(/\0$/, ''));
+  }
+
+  #textAt(address: SystemCallArgument | undefined): string {
+    return new TextDecoder().decode(this.addresses.get(Number(address)));
   }
 
   decodeText(buffer: ArrayBuffer, offset: number, length: number): string {
     return new TextDecoder().decode(new Uint8Array(buffer, offset, length));
-  }
-
-  decodeBase64(text: string): ArrayBuffer | null {
-    const bytes = Buffer.from(text, 'base64');
-    return Uint8Array.from(bytes).buffer;
   }
 
   addressOf(buffer: ArrayBuffer): number {
@@ -48,25 +55,16 @@ export class FakeNative implements Native {
     return this.#nextAddress;
   }
 
-  errorText(errno: number): string {
-    return `error ${String(errno)}`;
-  }
-
   fork(flags: number, cgroupFd: number, run: () => void): number {
     this.calls.push(['fork', flags, cgroupFd]);
     if (this.runsChildren) run();
     return 1234;
   }
 
-  watch(fd: number, events: number, callback: (events: number) => void): number {
-    this.calls.push(['watch', fd, events]);
-    this.watches.set(fd, callback);
+  listen(fd: number, callback: () => void): number {
+    this.calls.push(['listen', fd]);
+    this.onEvent = callback;
     return 0;
-  }
-
-  unwatch(fd: number): void {
-    this.calls.push(['unwatch', fd]);
-    this.watches.delete(fd);
   }
 
   powerOff(): never {
@@ -77,14 +75,16 @@ export class FakeNative implements Native {
     this.calls.push(['channelOpen']);
   }
 
-  channelAttach(fd: number): number {
+  channelAttach(fd: number): void {
     this.calls.push(['channelAttach', fd]);
-    return 0;
   }
 
-  channelAccept(text: string): number {
-    this.calls.push(['channelAccept', text]);
-    return 0;
+  channelCheck(): void {
+    this.calls.push(['channelCheck']);
+  }
+
+  channelAccept(): void {
+    this.calls.push(['channelAccept']);
   }
 
   channelSend(text: string): number {

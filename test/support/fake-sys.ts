@@ -56,6 +56,8 @@ export class FakeSys implements Sys {
   readonly spawned: SpawnOptions[] = [];
   readonly channel = new FakeChannel();
   readonly nics: Nic[] = [{ index: 1, name: 'lo', macAddress: '00:00:00:00:00:00' }];
+  /** Device programs by cgroup. */
+  readonly devicePrograms = new Map<string, ArrayBuffer>();
   /** Thrown by the next call of this name. */
   readonly failures = new Map<string, Error>();
   isOff = false;
@@ -131,6 +133,10 @@ export class FakeSys implements Sys {
   }
 
   // --- Sys ---
+
+  leaveFirstRoot(): void {
+    this.journal.push('leave the first root');
+  }
 
   uptimeMs(): number {
     return this.now;
@@ -276,6 +282,12 @@ export class FakeSys implements Sys {
 
   setTimer(milliseconds: number, callback: () => void): void {
     this.#timers.push({ at: this.now + milliseconds, callback });
+  }
+
+  limitDevices(cgroup: string, program: ArrayBuffer): void {
+    this.#throwPlanned('limitDevices');
+    this.devicePrograms.set(cgroup, program);
+    this.journal.push(`limit devices of ${cgroup}`);
   }
 
   spawn(options: SpawnOptions): SpawnedProcess {

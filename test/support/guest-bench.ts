@@ -164,6 +164,7 @@ export function containerConfig(changes: Partial<ContainerConfig> = {}): Contain
       cpusetMems: null,
       pidsLimit: null,
     },
+    deviceRules: [{ type: 'all', major: null, minor: null, access: 'rwm' }],
     maskedPaths: [],
     readonlyPaths: [],
     privileged: false,

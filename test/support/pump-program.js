@@ -12,7 +12,8 @@ function tell(event) {
 
 const commands = {
   hello: () => {
-    native.channelAccept(JSON.stringify({ type: 'hello', happened }));
+    native.channelAccept();
+    tell({ type: 'hello', happened });
     happened = [];
   },
   add: ({ id, fd, isSink = false, isTerminal = false }) => {

@@ -21,29 +21,29 @@ export function parseSeccompProfile(text: string, capabilities: readonly string[
   }
   const profile = record(value, 'profile');
   const defaultErrno = number(profile['defaultErrnoRet'], 1);
-  const rules = list(profile['syscalls']).map((entry, index) =>
+  const rules = list(profile['syscalls']).flatMap((entry, index) =>
     parseRule(record(entry, `syscalls[${String(index)}]`), capabilities),
   );
   return {
     defaultAction: parseAction(profile['defaultAction'], defaultErrno, 'defaultAction'),
-    rules: rules.filter((rule) => rule !== null),
+    rules,
   };
 }
 
 function parseRule(
   entry: Readonly<Record<string, unknown>>,
   capabilities: readonly string[],
-): SeccompRule | null {
+): readonly SeccompRule[] {
   const includes = record(entry['includes'] ?? {}, 'includes');
   const excludes = record(entry['excludes'] ?? {}, 'excludes');
   const isForUs = (arches: readonly string[]): boolean =>
     arches.includes('amd64') || arches.includes('x32');
   const wantedCaps = strings(includes['caps']);
   const wantedArches = strings(includes['arches']);
-  if (!wantedCaps.every((name) => capabilities.includes(name))) return null;
-  if (wantedArches.length > 0 && !isForUs(wantedArches)) return null;
-  if (strings(excludes['caps']).some((name) => capabilities.includes(name))) return null;
-  if (isForUs(strings(excludes['arches']))) return null;
+  if (!wantedCaps.every((name) => capabilities.includes(name))) return [];
+  if (wantedArches.length > 0 && !isForUs(wantedArches)) return [];
+  if (strings(excludes['caps']).some((name) => capabilities.includes(name))) return [];
+  if (isForUs(strings(excludes['arches']))) return [];
   const names = [
     ...strings(entry['names']),
     ...strings(entry['name'] === undefined ? [] : [entry['name']]),
@@ -56,7 +56,20 @@ function parseRule(
     number(entry['errnoRet'], 1),
     `action of ${names.join(',')}`,
   );
-  return { names, action, conditions };
+  return alternatives(conditions).map((each) => ({ names, action, conditions: each }));
+}
+
+/**
+ * As runc reads them: the conditions of an entry must all hold, but once two of them are about the same
+ * argument, each of them decides by itself.
+ */
+function alternatives(
+  conditions: readonly SeccompCondition[],
+): readonly (readonly SeccompCondition[])[] {
+  const indexes = new Set(conditions.map(({ index }) => index));
+  return indexes.size === conditions.length
+    ? [conditions]
+    : conditions.map((condition) => [condition]);
 }
 
 function parseCondition(argument: Readonly<Record<string, unknown>>): SeccompCondition {

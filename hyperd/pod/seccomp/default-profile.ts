@@ -36,11 +36,11 @@ const always = words(`
   semget semop semtimedop sendfile sendmmsg sendmsg sendto setfsgid setfsuid setgid setgroups
   setitimer setpgid setpriority setregid setresgid setresuid setreuid setrlimit set_robust_list
   setsid setsockopt set_thread_area set_tid_address setuid setxattr shmat shmctl shmdt shmget
-  shutdown sigaltstack signalfd signalfd4 socketpair splice stat statfs statx symlink symlinkat sync
-  sync_file_range syncfs sysinfo tee tgkill time timer_create timer_delete timer_getoverrun
-  timer_gettime timer_settime timerfd_create timerfd_gettime timerfd_settime times tkill truncate
-  umask uname unlink unlinkat utime utimensat utimes vfork vmsplice wait4 waitid write writev
-  arch_prctl modify_ldt process_vm_readv process_vm_writev ptrace
+  shutdown sigaltstack signalfd signalfd4 socket socketpair splice stat statfs statx symlink
+  symlinkat sync sync_file_range syncfs sysinfo tee tgkill time timer_create timer_delete
+  timer_getoverrun timer_gettime timer_settime timerfd_create timerfd_gettime timerfd_settime times
+  tkill truncate umask uname unlink unlinkat utime utimensat utimes vfork vmsplice wait4 waitid write
+  writev arch_prctl modify_ldt process_vm_readv process_vm_writev ptrace
 `);
 
 /** Further system calls that come with a capability. */
@@ -66,7 +66,11 @@ const byCapability: Readonly<Record<string, readonly string[]>> = {
 
 /** CLONE_NEW… of mount, cgroup, uts, ipc, user, pid and net: what clone may not ask for. */
 const namespaceFlags = 0x7e020000n;
+/** The kernel's crypto API, by which anybody could write to cached files (CVE-2026-31431). */
+const AF_ALG = 38n;
 const AF_VSOCK = 40n;
+/** The kernel takes a family as an int: the upper half of the argument must not make another of it. */
+const intMask = 0xffffffffn;
 /** PER_LINUX, UNAME26 and both with PER_LINUX32, and the query. */
 const personalities = [0x0n, 0x0008n, 0x20000n, 0x20008n, 0xffffffffn];
 
@@ -74,8 +78,12 @@ const personalities = [0x0n, 0x0008n, 0x20000n, 0x20008n, 0xffffffffn];
 export function defaultProfile(capabilities: readonly string[]): SeccompProfile {
   const granted = capabilities.flatMap((name) => byCapability[name] ?? []);
   const rules: SeccompRule[] = [
+    ...[AF_ALG, AF_VSOCK].map((family) => ({
+      names: ['socket'],
+      action: refuse,
+      conditions: [condition('masked-equal', family, intMask)],
+    })),
     { names: [...new Set([...always, ...granted])], action: allow, conditions: [] },
-    { names: ['socket'], action: allow, conditions: [condition('not-equal', AF_VSOCK)] },
     ...personalities.map((value) => ({
       names: ['personality'],
       action: allow,

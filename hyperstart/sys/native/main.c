@@ -4,9 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/reboot.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 extern const uint8_t hyperstart_bytecode[];
@@ -40,23 +38,17 @@ _Noreturn void power_off(void) {
   _exit(0);
 }
 
-/* Rejected promises without a handler yet. One may still come before the jobs have run dry. */
-static JSValue rejected[64];
-static size_t rejected_count;
+/* Rejected promises without a handler: one may still come before the jobs have run dry. */
+static int rejected_count;
+static JSValue first_reason;
 
 static void on_rejection(JSContext *context, JSValueConst promise, JSValueConst reason,
                          JS_BOOL is_handled, void *opaque) {
-  size_t i = 0;
-  while (i < rejected_count && JS_VALUE_GET_PTR(rejected[i]) != JS_VALUE_GET_PTR(promise))
-    i++;
-  if (!is_handled && rejected_count == COUNT(rejected))
-    fatal_value(reason);
-  if (!is_handled) {
-    rejected[rejected_count++] = JS_DupValue(context, promise);
-  } else if (i < rejected_count) {
-    JS_FreeValue(context, rejected[i]);
-    rejected[i] = rejected[--rejected_count];
-  }
+  rejected_count += is_handled ? -1 : 1;
+  if (is_handled || rejected_count > 1)
+    return;
+  JS_FreeValue(context, first_reason);
+  first_reason = JS_DupValue(context, reason);
 }
 
 /* Of a call or a module: its result is of no interest, an exception is. */
@@ -68,7 +60,7 @@ static void finish(JSValue result) {
   if (ran < 0)
     fatal_exception();
   if (rejected_count > 0)
-    fatal_value(JS_PromiseResult(js, rejected[0]));
+    fatal_value(first_reason);
   JS_FreeValue(js, result);
 }
 
@@ -91,17 +83,6 @@ static void catch_crashes(void) {
   struct sigaction action = {.sa_handler = on_crash, .sa_flags = SA_ONSTACK | SA_RESETHAND};
   for (size_t i = 0; i < COUNT(crashes); i++)
     sigaction(crashes[i], &action, NULL);
-}
-
-/*
- * pivot_root refuses to work from the kernel's first root (an initramfs has no parent mount), and
- * containers shall have it: so put a bind mount of the root over the root and live in that.
- */
-static void leave_first_root(void) {
-  if (mkdir("/.root", 0700) != 0 || mount("/", "/.root", NULL, MS_BIND, NULL) != 0 ||
-      chdir("/.root") != 0 || mount(".", "/", NULL, MS_MOVE, NULL) != 0 || chroot(".") != 0 ||
-      chdir("/") != 0 || rmdir("/.root") != 0)
-    fatal("cannot move the initial root");
 }
 
 static void load_program(void) {
@@ -133,11 +114,8 @@ int main(int argc, char **argv) {
   if (argc == 2 && strcmp(argv[1], "rehearse") == 0)
     return write(STDOUT_FILENO, "ready\n", 6) != 6;
   is_machine_init = getpid() == 1;
-  signal(SIGPIPE, SIG_IGN);
-  if (is_machine_init) {
+  if (is_machine_init)
     catch_crashes();
-    leave_first_root();
-  }
   loop_init();
   load_program();
   loop_run();

@@ -10,8 +10,10 @@
 
 /* A function that JavaScript calls; its types are checked by TypeScript (native.ts), not here. */
 #define NATIVE(name) \
-  static JSValue name(JSContext *context, JSValueConst this, int argc, JSValueConst *argv)
+  JSValue name(JSContext *context, JSValueConst this, int argc, JSValueConst *argv)
 #define COUNT(array) (sizeof(array) / sizeof *(array))
+
+static inline size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
 extern JSContext *js;
 
@@ -29,32 +31,56 @@ void call_javascript(JSValueConst function, JSValue argument);
 
 /* loop.c */
 
-/* A descriptor that the event loop listens to. Embed it first in a larger struct. */
+/* A descriptor that the event loop listens to. Comes first in a larger struct. */
 struct watch {
   int fd;
   uint32_t events; /* what epoll has been told; 0: the descriptor is not in the set */
   void (*ready)(struct watch *watch, uint32_t events);
-  void (*release)(struct watch *watch); /* frees the memory around it */
-  bool dead;
-  struct watch *next_dead;
 };
 
 void loop_init(void);
-/* Never returns: lets the channel write, waits, dispatches events. */
+/* Never returns: lets the channel write, waits, dispatches an event. */
 _Noreturn void loop_run(void);
 /* 0 takes the descriptor out of the set: EPOLLHUP cannot be masked otherwise. Returns 0 or -errno. */
 int watch_set(struct watch *watch, uint32_t events);
-/* Stops listening and closes; the memory is released when the loop holds no reference any more. */
-void watch_end(struct watch *watch);
 
 /* module.c */
 int native_module_register(const char *name);
 int integer(JSValueConst value);
 
+/* The wire: both ends are little endian. */
+enum { header_bytes = 12 };
+enum { frame_message = 1, frame_data, frame_credit, frame_eof, frame_reset };
+struct header {
+  uint32_t length, stream_id;
+  uint8_t type, zero[3];
+};
+
 /* channel.c */
-extern const JSCFunctionListEntry channel_functions[];
-extern const int channel_function_count;
 void channel_flush(void);
+/* Without a session the frame is dropped: nobody could understand it. */
+void queue_frame(uint8_t type, uint32_t stream_id, const void *bytes, size_t length);
+NATIVE(channel_open);
+NATIVE(channel_attach);
+NATIVE(channel_check);
+NATIVE(channel_accept);
+NATIVE(channel_send);
+
+/* stream.c */
+void stream_begin_session(void);
+/* Why the host may not send such a stream frame, or NULL. */
+const char *stream_refusal(const struct header *header);
+/* Bytes of a data frame, as they come. */
+void stream_take(uint32_t id, const uint8_t *bytes, size_t length);
+/* The frame is there; `count` is that of a credit. What is wrong with it, or NULL. */
+const char *stream_end_frame(const struct header *header, uint32_t count);
+/* Queues the next data or EOF frame of the next stream in turn; false when there is none. */
+bool stream_queue_next(void);
+/* A source at its end of which the host has all, told once; 0 when there is none. */
+uint32_t stream_next_drained(void);
+NATIVE(channel_add);
+NATIVE(channel_remove);
+NATIVE(channel_is_at_end);
 
 /* init.c */
 /* `docker run --init`: argv is hyper-init, error descriptor, program, its arguments. */

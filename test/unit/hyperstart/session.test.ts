@@ -1,12 +1,13 @@
 import { describe, expect, it } from 'vitest';
 
+import { protocolVersion } from '../../../hyperstart/protocol/version.ts';
 import { GuestBench, podConfig, containerConfig } from '../../support/guest-bench.ts';
 
 describe('a session', () => {
   it('begins with a hello that tells version, boot and memory', () => {
     expect(new GuestBench().connect()).toEqual({
       type: 'hello',
-      protocolVersion: 1,
+      protocolVersion,
       kernelRelease: '6.12.0-fake',
       bootTimeline: { kernel: 90, mounts: 100, cgroups: 100, settings: 100, channel: 100 },
       memoryTotalKiB: 113000,
@@ -23,9 +24,10 @@ describe('a session', () => {
 
   it('refuses every request of a host that speaks another version', async () => {
     const guest = new GuestBench();
-    expect(guest.connect(2).protocolVersion).toBe(1);
+    expect(guest.connect(protocolVersion + 1).protocolVersion).toBe(protocolVersion);
     const answer = await guest.request('start', { pod: podConfig(), container: containerConfig() });
-    expect(answer).toEqual({ code: 'INVALID_STATE', message: 'this agent speaks protocol 1' });
+    const message = `this agent speaks protocol ${String(protocolVersion)}`;
+    expect(answer).toEqual({ code: 'INVALID_STATE', message });
     expect(guest.sys.spawned).toEqual([]);
     guest.connect();
     expect(await guest.start()).toBe(40);

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 
+import { deviceProgram } from '../../../hyperstart/device-program.ts';
 import { MountFlag } from '../../../hyperstart/mount-flags.ts';
 import type { NewNamespaces } from '../../../hyperstart/sys/sys.ts';
 import { SpawnError, SysError } from '../../../hyperstart/sys/sys.ts';
@@ -38,6 +39,7 @@ describe('starting a container', () => {
       'entropy c2VlZA==',
       'clock 1000000000000',
       'hostname pod',
+      'limit devices of /sys/fs/cgroup/containers/c1',
       'mount erofs /dev/vda /run/layers/0',
       'mount erofs /dev/vdb /run/layers/1',
       'mount ext4 /dev/vdc /run/disks/0',
@@ -98,6 +100,13 @@ describe('starting a container', () => {
     expect((mountAt('/sys')?.flags ?? 0) & MountFlag.readOnly).toBe(MountFlag.readOnly);
     expect(mountAt('/dev/shm')?.data).toBe('mode=1777,size=67108864');
     expect(guest.sys.files.read('/run/containers/c1/hostname')).toBe('web\n');
+  });
+
+  it('limits devices by the rules that it is given', async () => {
+    const deviceRules = [{ type: 'block', major: 254, minor: 3, access: 'r' }] as const;
+    await guest.start(containerConfig({ deviceRules }));
+    const program = guest.sys.devicePrograms.get('/sys/fs/cgroup/containers/c1');
+    expect(program).toEqual(deviceProgram(deviceRules));
   });
 
   it('fills /dev with the default devices, usable by everyone', async () => {
@@ -264,6 +273,13 @@ describe('a start that fails', () => {
         sys.failures.set(`mount ${rootfs}`, new SysError('mount', 'ENOSPC', 'no space'));
       },
       'joining 2 layers by overlayfs: mount: no space',
+    ],
+    [
+      'a device program that the kernel refuses',
+      ({ sys }) => {
+        sys.failures.set('limitDevices', new SysError('load the program', 'EINVAL', 'invalid'));
+      },
+      'limiting devices: load the program: invalid',
     ],
     [
       'a process that does not start',

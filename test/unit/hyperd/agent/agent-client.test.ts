@@ -11,6 +11,7 @@ import {
   maxDataBytes,
   streamWindowBytes,
 } from '../../../../hyperstart/protocol/frame.ts';
+import { protocolVersion } from '../../../../hyperstart/protocol/version.ts';
 import { processConfig } from '../../../support/guest-bench.ts';
 import { ScriptedGuest, settle } from '../../../support/scripted-guest.ts';
 
@@ -23,21 +24,21 @@ describe('opening a session', () => {
     await settle();
     expect(client.hello.kernelRelease).toBe('6.12');
     expect(Buffer.from(guest.frames[0]?.payload ?? []).toString()).toBe(
-      '{"type":"hello","protocolVersion":2}',
+      `{"type":"hello","protocolVersion":${String(protocolVersion)}}`,
     );
   });
 
   it('skips what an earlier session has left in the channel', async () => {
     const guest = new ScriptedGuest();
     guest.channel.write('rest of a frame HYPER-AGEN');
-    expect((await guest.greet()).hello.protocolVersion).toBe(1);
+    expect((await guest.greet()).hello.protocolVersion).toBe(protocolVersion);
   });
 
   it('refuses an agent of another version', async () => {
     const guest = new ScriptedGuest();
-    await expect(guest.greet({ protocolVersion: 2 })).rejects.toMatchObject({
+    await expect(guest.greet({ protocolVersion: 99 })).rejects.toMatchObject({
       code: 'UNAVAILABLE',
-      message: 'agent: it speaks protocol version 2, hyperd 1',
+      message: `agent: it speaks protocol version 99, hyperd ${String(protocolVersion)}`,
     });
     expect(guest.hostEnd.destroyed).toBe(true);
   });

@@ -81,9 +81,16 @@ describe('the default filter', () => {
     expect(judge(byDefault, { number: call.personality, args: [1n] })).toBe(eperm);
   });
 
-  it('refuses sockets to the hypervisor', () => {
-    expect(judge(byDefault, { number: call.socket, args: [2n] })).toBe(allow);
-    expect(judge(byDefault, { number: call.socket, args: [40n] })).toBe(eperm);
+  it.each([
+    ['AF_INET', 2n, allow],
+    ['AF_ALG', 38n, eperm],
+    ['AF_NFC', 39n, allow],
+    ['AF_VSOCK', 40n, eperm],
+    ['AF_XDP', 44n, allow],
+    ['AF_ALG, disguised by bits that the kernel drops', (1n << 32n) | 38n, eperm],
+    ['AF_VSOCK, disguised by bits that the kernel drops', (1n << 63n) | 40n, eperm],
+  ])('decides on sockets of %s', (_name, family, action) => {
+    expect(judge(byDefault, { number: call.socket, args: [family] })).toBe(action);
   });
 
   it('kills calls of another architecture and refuses those of x32', () => {
@@ -122,6 +129,27 @@ describe('a profile of the user’s own', () => {
     expect(judge(program, { number: call.socket, args: [16n] })).toBe(kill);
     expect(judge(program, { number: call.socket, args: [1n << 40n] })).toBe(kill);
     expect(judge(program, { number: call.read })).toBe(allow);
+  });
+
+  it('wants all conditions of an entry to hold, unless two are about one argument', () => {
+    const equals = (index: number, value: number) => ({ index, value, op: 'SCMP_CMP_EQ' });
+    const compile = (...args: readonly object[]): string => {
+      const syscalls = [{ names: ['socket'], action: 'SCMP_ACT_ALLOW', args }];
+      const json = JSON.stringify({ defaultAction: 'SCMP_ACT_ERRNO', syscalls });
+      return seccompProgram({ seccomp: { kind: 'profile', json }, capabilities }) ?? '';
+    };
+    const socket = (program: string, ...args: readonly bigint[]): number =>
+      judge(program, { number: call.socket, args });
+
+    const both = compile(equals(0, 2), equals(1, 7));
+    expect([socket(both, 2n, 7n), socket(both, 2n, 8n), socket(both, 3n, 7n)]).toEqual([
+      ...[allow, eperm, eperm],
+    ]);
+    const either = compile(equals(0, 2), equals(0, 3), equals(1, 7));
+    expect([socket(either, 2n, 8n), socket(either, 3n, 8n), socket(either, 4n, 7n)]).toEqual([
+      ...[allow, allow, allow],
+    ]);
+    expect(socket(either, 4n, 8n)).toBe(eperm);
   });
 
   it.each(['{', '[]', '{"defaultAction":"SCMP_ACT_FLY"}'])('%s is refused', (json) => {

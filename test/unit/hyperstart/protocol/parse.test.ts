@@ -11,6 +11,7 @@ import {
   parseHostMessage,
   parseResult,
 } from '../../../../hyperstart/protocol/parse.ts';
+import { protocolVersion } from '../../../../hyperstart/protocol/version.ts';
 
 const container: ContainerConfig = {
   id: 'c1',
@@ -33,6 +34,7 @@ const container: ContainerConfig = {
     cpusetMems: null,
     pidsLimit: null,
   },
+  deviceRules: [{ type: 'character', major: 1, minor: 3, access: 'rwm' }],
   maskedPaths: ['/proc/kcore'],
   readonlyPaths: ['/proc/sys'],
   privileged: false,
@@ -76,7 +78,7 @@ const start: StartParams = {
 
 const hello: GuestHello = {
   type: 'hello',
-  protocolVersion: 1,
+  protocolVersion,
   kernelRelease: '6.12.0-hyper',
   bootTimeline: { kernel: 900.5, ready: 950 },
   memoryTotalKiB: 120_000,
@@ -201,6 +203,16 @@ describe('parseHostMessage', () => {
         replaced(start, ['container', 'rootfs', 'layers'], new Array(201).fill('x')),
       ),
       'layers: a list of at most 200',
+    ],
+    [
+      'a device number that the kernel does not have',
+      request('start', replaced(start, ['container', 'deviceRules', 0, 'major'], 4096)),
+      'deviceRules[0].major: a whole number from 0 to 4095',
+    ],
+    [
+      'access to devices of another kind',
+      request('start', replaced(start, ['container', 'deviceRules', 0, 'access'], 'x')),
+      'deviceRules[0].access: one of r, w, m',
     ],
     [
       'a text beyond all measure',

@@ -117,7 +117,7 @@ describe('Netlink', () => {
     expect(() => {
       netlink.addAddress(2, '10.0.0.2/24');
     }).toThrow(
-      expect.objectContaining({ errno: 'EEXIST', message: 'add address 10.0.0.2/24: error 17' }),
+      expect.objectContaining({ errno: 'EEXIST', message: 'add address 10.0.0.2/24: File exists' }),
     );
     expect(native.argumentsOf('socket')).toHaveLength(1);
   });

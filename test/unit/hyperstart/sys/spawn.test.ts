@@ -113,7 +113,11 @@ describe('Spawner, as the parent', () => {
   it('tells the step that failed, kills the child and closes everything', () => {
     report({ step: 'execve', errno: ENOENT });
     expect(() => spawner.spawn(base)).toThrow(
-      expect.objectContaining({ step: 'execve', errno: 'ENOENT', detail: 'error 2' }),
+      expect.objectContaining({
+        step: 'execve',
+        errno: 'ENOENT',
+        detail: 'No such file or directory',
+      }),
     );
     expect(native.argumentsOf('kill')).toEqual([[1234, 9]]);
     const closed = native.argumentsOf('close').map(([fd]) => fd);
@@ -165,7 +169,16 @@ describe('Spawner, as the child of a new container', () => {
 
   it('executes the program with its words and environment', () => {
     spawner.spawn(base);
-    expect(native.argumentsOf('execve')).toEqual([['/bin/sh', ['sh', '-c', 'true'], ['A=b']]]);
+    const [path, words, environment] = native.argumentsOf('execve')[0] ?? [];
+    expect(path).toBe('/bin/sh');
+    expect(native.wordsOf(words)).toEqual(['sh', '-c', 'true']);
+    expect(native.wordsOf(environment)).toEqual(['A=b']);
+  });
+
+  it('passes no word on that the kernel would cut', () => {
+    spawner.spawn({ ...base, args: ['sh', 'one\0two'] });
+    expect(native.written.at(-1)?.[1]).toBe('{"step":"execve","errno":22}\n');
+    expect(native.argumentsOf('execve')).toEqual([]);
   });
 
   it('takes the steps in the order that their privileges need', () => {
@@ -232,7 +245,14 @@ describe('Spawner, as the child of a new container', () => {
     spawner.spawn({ ...base, init: true });
     const [fd, path, words] = native.argumentsOf('execveat')[0] ?? [];
     expect([fd, path]).toEqual([50, '']);
-    expect(words).toEqual(['hyper-init', expect.any(String), '/bin/sh', 'sh', '-c', 'true']);
+    expect(native.wordsOf(words)).toEqual([
+      'hyper-init',
+      expect.any(String),
+      '/bin/sh',
+      'sh',
+      '-c',
+      'true',
+    ]);
     expect(native.argumentsOf('execve')).toEqual([]);
   });
 

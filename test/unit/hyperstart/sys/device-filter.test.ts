@@ -1,0 +1,59 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+
+import { limitDevices } from '../../../../hyperstart/sys/device-filter.ts';
+import { getUint64, Kernel } from '../../../../hyperstart/sys/kernel.ts';
+import { FakeNative } from '../../../support/fake-native.ts';
+
+const BPF_PROG_LOAD = 5;
+const BPF_PROG_ATTACH = 8;
+const EACCES = 13;
+const groupFd = 70;
+const programFd = 71;
+const cgroup = '/sys/fs/cgroup/containers/c1';
+
+let native: FakeNative;
+
+beforeEach(() => {
+  native = new FakeNative();
+  native.handlers.set('openat', () => groupFd);
+  native.handlers.set('bpf', (command) => (command === BPF_PROG_LOAD ? programFd : 0));
+});
+
+function attributesOf(index: number): DataView {
+  const [, attributes] = native.argumentsOf('bpf')[index] ?? [];
+  return new DataView(attributes as ArrayBuffer);
+}
+
+describe('limitDevices', () => {
+  it('loads the program and attaches it to the group, beside those of others', () => {
+    const program = new ArrayBuffer(24);
+    limitDevices(new Kernel(native), cgroup, program);
+    expect(native.argumentsOf('bpf').map(([command]) => command)).toEqual([
+      BPF_PROG_LOAD,
+      BPF_PROG_ATTACH,
+    ]);
+    const load = attributesOf(0);
+    expect([load.getUint32(0, true), load.getUint32(4, true)]).toEqual([15, 3]);
+    expect(native.addresses.get(getUint64(load, 8))).toBe(program);
+    const attach = attributesOf(1);
+    expect([0, 4, 8, 12].map((at) => attach.getUint32(at, true))).toEqual([
+      groupFd,
+      programFd,
+      6,
+      2,
+    ]);
+  });
+
+  it('keeps no descriptor', () => {
+    limitDevices(new Kernel(native), cgroup, new ArrayBuffer(16));
+    expect(native.argumentsOf('close')).toEqual([[programFd], [groupFd]]);
+  });
+
+  it('keeps none when the kernel refuses the program', () => {
+    native.handlers.set('bpf', () => -EACCES);
+    expect(() => {
+      limitDevices(new Kernel(native), cgroup, new ArrayBuffer(16));
+    }).toThrow('load the device program: Permission denied');
+    expect(native.argumentsOf('close')).toEqual([[groupFd]]);
+  });
+});
