@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 
-import { type ApiClient, CliError } from '../api-client.ts';
+import type { ApiClient } from '../api-client.ts';
+import { CliError } from '../cli-error.ts';
 
 const imageCommands = new Set(['run', 'create', 'rmi', 'tag', 'pull']);
 

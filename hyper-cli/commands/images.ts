@@ -2,7 +2,8 @@ import { createReadStream } from 'node:fs';
 
 import { Command } from 'commander';
 
-import { type ApiClient, CliError } from '../api-client.ts';
+import type { ApiClient } from '../api-client.ts';
+import { CliError } from '../cli-error.ts';
 import { type ListOptions, printList, withListOptions } from '../output/list.ts';
 import { type ProgressMessage, ProgressView } from '../output/progress.ts';
 import { formatAge, formatSize } from '../output/table.ts';

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 
-import { type ApiClient, CliError } from '../api-client.ts';
+import type { ApiClient } from '../api-client.ts';
+import { CliError } from '../cli-error.ts';
 import { pullImage } from './images.ts';
 import { createBody, type RunOptions, withRunOptions } from './run-options.ts';
 import { runSession } from './session.ts';

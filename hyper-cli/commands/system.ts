@@ -4,6 +4,7 @@ import type { ApiClient } from '../api-client.ts';
 import { formatTemplate } from '../output/format.ts';
 import { type ListOptions, printList, withListOptions } from '../output/list.ts';
 import { filterQuery } from './filters.ts';
+import { printVersion } from './version.ts';
 
 interface Vm {
   readonly ContainerId: string;
@@ -18,26 +19,13 @@ interface Vm {
 }
 
 /** version, info, events, vm ls, vm console, vm timeline. */
-export function systemCommands(api: () => ApiClient, cliVersion: string): readonly Command[] {
+export function systemCommands(api: () => ApiClient): readonly Command[] {
   const version = new Command('version')
     .description('versions of hyper and of the daemon')
     .option('--json')
     .addHelpText('after', '\nExample:\n  hyper version --json')
     .action(async (options: { json?: boolean }) => {
-      const server = await api()
-        .json<Record<string, unknown>>('GET', '/hyper/version')
-        .catch(() => null);
-      if (options.json === true) {
-        process.stdout.write(
-          `${JSON.stringify({ Client: { Version: cliVersion }, Server: server })}\n`,
-        );
-        return;
-      }
-      const lines = Object.entries(server ?? {}).map(
-        ([name, value]) => `  ${name}: ${String(value)}`,
-      );
-      const daemon = server === null ? `  not reachable at ${api().host}` : lines.join('\n');
-      process.stdout.write(`hyper ${cliVersion}\nhyperd:\n${daemon}\n`);
+      await printVersion({ host: api().host, json: options.json });
     });
   const info = new Command('info')
     .description('what the daemon says of itself, as JSON')
