@@ -14,6 +14,16 @@ export class CliError extends Error {
     this.exitCode = options.exitCode ?? 1;
     this.status = options.status;
   }
+
+  /** The same failure with another exit status of ours. */
+  withExitCode(exitCode: number): CliError {
+    const { hint, status } = this;
+    return new CliError(this.message, {
+      exitCode,
+      ...(hint === undefined ? {} : { hint }),
+      ...(status === undefined ? {} : { status }),
+    });
+  }
 }
 
 /** Nobody answers at the host; `cause` is the socket's error. */

@@ -47,7 +47,7 @@ export function imageCommands(api: () => ApiClient): readonly Command[] {
     });
   const pull = new Command('pull')
     .description('pull an image from a registry')
-    .argument('<reference>')
+    .argument('<image>')
     .option('--platform <os/arch>')
     .addHelpText('after', '\nExample:\n  hyper pull busybox')
     .action(async (reference: string, options: { platform?: string }) => {
@@ -76,7 +76,7 @@ function nameCommands(api: () => ApiClient): readonly Command[] {
   const tag = new Command('tag')
     .description('give an image a further name')
     .argument('<image>')
-    .argument('<name>')
+    .argument('<new-name>')
     .addHelpText('after', '\nExample:\n  hyper tag busybox localhost:5000/busybox:1')
     .action(async (image: string, name: string) => {
       const colon = name.lastIndexOf(':');

@@ -6,6 +6,9 @@ import { pullImage } from './images.ts';
 import { createBody, type RunOptions, withRunOptions } from './run-options.ts';
 import { runSession } from './session.ts';
 
+/** Docker's exit status of a run that fails by itself, not by its command. */
+const notStarted = 125;
+
 /** `hyper run` and `hyper create`. */
 export function runCommands(api: () => ApiClient): readonly Command[] {
   const run = withRunOptions(new Command('run'))
@@ -39,7 +42,7 @@ async function runContainer(
   command: readonly string[],
   options: RunOptions,
 ): Promise<number> {
-  const id = await createContainer(api, image, command, options);
+  const id = await createForRun(api, image, command, options);
   if (options.detach === true) {
     await api.open('POST', `/containers/${id}/start`);
     process.stdout.write(`${id}\n`);
@@ -77,7 +80,16 @@ async function start(api: ApiClient, id: string): Promise<void> {
     if (!(thrown instanceof CliError)) throw thrown;
     const isMissing = /executable file not found|no such file or directory/.test(thrown.message);
     const isForbidden = /permission denied|is a directory/.test(thrown.message);
-    throw new CliError(thrown.message, { exitCode: isMissing ? 127 : isForbidden ? 126 : 125 });
+    throw thrown.withExitCode(isMissing ? 127 : isForbidden ? 126 : notStarted);
+  }
+}
+
+/** What fails before there is a container is told from what the container exits with. */
+async function createForRun(...request: Parameters<typeof createContainer>): Promise<string> {
+  try {
+    return await createContainer(...request);
+  } catch (thrown) {
+    throw thrown instanceof CliError ? thrown.withExitCode(notStarted) : thrown;
   }
 }
 
@@ -96,7 +108,7 @@ async function createContainer(
     return await createOnce(api, request);
   } catch (thrown) {
     const isMissing = thrown instanceof CliError && thrown.status === 404;
-    if (!isMissing || options.pull === 'never') throw asRunError(thrown);
+    if (!isMissing || options.pull === 'never') throw thrown;
     process.stderr.write(`Unable to find image '${image}' locally\n`);
     await pullImage(api, image, options.platform, process.stderr);
     return createOnce(api, request);
@@ -114,10 +126,6 @@ async function createOnce(
   );
   for (const warning of Warnings ?? []) process.stderr.write(`WARNING: ${warning}\n`);
   return Id;
-}
-
-function asRunError(thrown: unknown): unknown {
-  return thrown instanceof CliError ? new CliError(thrown.message, { exitCode: 125 }) : thrown;
 }
 
 /** Ctrl-C is for the container: it decides what to do with it. */
