@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
 import path from 'node:path';
 
 import { defaultHost } from './host.ts';
@@ -8,6 +9,9 @@ export const ownEnvironment: Readonly<Record<string, string | undefined>> = proc
 
 /** The installed package; the bundle lies as deep in it as this file does. */
 export const packageRoot = path.join(import.meta.dirname, '..');
+
+/** Where `npm start` keeps what it built. */
+export const cacheDirectory = process.env['HYPER_CACHE'] ?? path.join(homedir(), '.cache/hyper');
 
 /** The daemon to talk to: of `--host`, else of the environment. */
 export function chooseHost(flag: string | undefined): string {
