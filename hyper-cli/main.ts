@@ -15,6 +15,13 @@ async function main(args: readonly string[]): Promise<void> {
   }
 }
 
+/** What a shell reports of a program that SIGPIPE ended. */
+const readerGone = 141;
+
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  // The reader has gone, as `head` does when it has enough.
+  process.exit(error.code === 'EPIPE' ? readerGone : 1);
+});
 main(process.argv.slice(2)).catch((thrown: unknown) => {
   process.exitCode = reportError(thrown);
 });

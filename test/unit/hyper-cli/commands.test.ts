@@ -195,3 +195,14 @@ it('a host that is no address is refused with a hint', async () => {
     'host "ftp://x" is neither unix://PATH nor tcp://NAME:PORT\n  leave out',
   );
 });
+
+it('ends quietly when the reader of its output has gone', async () => {
+  const list = startHyper(socket, ['images']);
+  let stderr = '';
+  list.stderr?.on('data', (chunk: Buffer) => {
+    stderr += chunk.toString();
+  });
+  list.stdout?.destroy();
+  expect(await once(list, 'close')).toEqual([141, null]);
+  expect(stderr).toBe('');
+});
