@@ -11,6 +11,8 @@ export interface RunOptions {
   readonly interactive?: boolean;
   readonly tty?: boolean;
   readonly detach?: boolean;
+  /** Of `run` alone. */
+  readonly timeline?: boolean;
   readonly rm?: boolean;
   readonly detachKeys?: string;
   readonly env?: readonly string[];

@@ -1,7 +1,9 @@
 import { Command } from 'commander';
 
+import type { StartTimeline } from '../../hyperd/api/schema/hyper.ts';
 import type { ApiClient } from '../api-client.ts';
 import { CliError } from '../cli-error.ts';
+import { formatTimeline } from '../output/timeline.ts';
 import { pullImage } from './images.ts';
 import { createBody, type RunOptions, withRunOptions } from './run-options.ts';
 import { runSession } from './session.ts';
@@ -16,6 +18,7 @@ export function runCommands(api: () => ApiClient): readonly Command[] {
     .argument('<image>')
     .argument('[command...]')
     .option('-d, --detach', 'run in the background and print the id')
+    .option('--timeline', 'print the phases of its start to stderr, when it has ended')
     .passThroughOptions()
     .addHelpText(
       'after',
@@ -45,12 +48,14 @@ async function runContainer(
   const id = await createForRun(api, image, command, options);
   if (options.detach === true) {
     await api.open('POST', `/containers/${id}/start`);
+    if (options.timeline === true) printTimeline(await readTimeline(api, id));
     process.stdout.write(`${id}\n`);
     return 0;
   }
   const condition = options.rm === true ? 'removed' : 'next-exit';
   const exit = Promise.withResolvers<{ StatusCode: number }>();
   exit.promise.catch(() => undefined);
+  let timeline: Timeline = {};
   await runSession(api, {
     path: `/containers/${id}/attach`,
     query: {
@@ -66,10 +71,31 @@ async function runContainer(
     onAttached: async () => {
       exit.resolve(api.json('POST', `/containers/${id}/wait`, { query: { condition } }));
       await start(api, id);
+      if (options.timeline === true) timeline = await readTimeline(api, id);
       if (options.tty !== true) forwardSignals(api, id);
     },
   });
-  return (await exit.promise).StatusCode;
+  const { StatusCode } = await exit.promise;
+  if (options.timeline === true) printTimeline(timeline);
+  return StatusCode;
+}
+
+type Timeline = StartTimeline['Timeline'];
+
+/** To be asked for before the container gets input: the daemon forgets it with the VM. */
+async function readTimeline(api: ApiClient, id: string): Promise<Timeline> {
+  try {
+    const path = `/hyper/containers/${id}/timeline`;
+    return (await api.json<StartTimeline>('GET', path)).Timeline;
+  } catch {
+    return {};
+  }
+}
+
+/** To stderr: stdout is the container's. */
+function printTimeline(timeline: Timeline): void {
+  const text = formatTimeline(timeline);
+  process.stderr.write(text === '' ? 'hyper: the VM ended before its timeline was read\n' : text);
 }
 
 /** Starts a container; a command that cannot be run ends us with Docker's exit codes. */

@@ -1,8 +1,10 @@
 import { Command } from 'commander';
 
+import type { StartTimeline } from '../../hyperd/api/schema/hyper.ts';
 import type { ApiClient } from '../api-client.ts';
 import { formatTemplate } from '../output/format.ts';
 import { type ListOptions, printList, withListOptions } from '../output/list.ts';
+import { formatTimeline } from '../output/timeline.ts';
 import { filterQuery } from './filters.ts';
 import { printVersion } from './version.ts';
 
@@ -93,17 +95,15 @@ function vmCommand(api: () => ApiClient): Command {
       process.stdout.write(Text);
     });
   vm.command('timeline')
-    .description('milliseconds of the last start, at the end of each phase')
+    .description('milliseconds of the last start: marks up to agent, then durations')
     .argument('<container>')
     .addHelpText('after', '\nExample:\n  hyper vm timeline web')
     .action(async (name: string) => {
-      const { Timeline } = await api().json<{ Timeline: Record<string, number> }>(
+      const { Timeline } = await api().json<StartTimeline>(
         'GET',
         `/hyper/containers/${name}/timeline`,
       );
-      for (const [phase, ms] of Object.entries(Timeline)) {
-        process.stdout.write(`${phase.padEnd(20)} ${ms.toFixed(0).padStart(6)}\n`);
-      }
+      process.stdout.write(formatTimeline(Timeline));
     });
   return vm;
 }

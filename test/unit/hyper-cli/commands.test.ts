@@ -84,6 +84,23 @@ describe('hyper run', () => {
     expect(result.stderr).toContain("Unable to find image 'fresh' locally\n");
   });
 
+  it('prints the timeline of the start to stderr after the output', async () => {
+    const run = ['run', '--rm', '-i', '--timeline', 'busybox', 'cat'];
+    expect(await runHyper(socket, run, 'output\n')).toEqual({
+      code: 0,
+      stdout: 'output\n',
+      stderr: 'spawn                    10\nkernel                  200\n',
+    });
+  });
+
+  it('says so when the VM ended before its timeline was read', async () => {
+    const { code, stderr } = await hyper('run', '--rm', '--timeline', 'busybox', 'true');
+    expect({ code, stderr }).toEqual({
+      code: 0,
+      stderr: 'hyper: the VM ended before its timeline was read\n',
+    });
+  });
+
   it('prints the id alone in the background', async () => {
     const { code, stdout } = await hyper('run', '-d', '--name', 'quiet', 'busybox', 'sleep', '60');
     expect({ code, isId: /^[0-9a-f]{64}\n$/.test(stdout) }).toEqual({ code: 0, isId: true });
