@@ -1,23 +1,8 @@
-import http, { type IncomingMessage } from 'node:http';
+import type { ClientRequest, IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 
-/** A failure that a person can act on; printed as `hyper: message` with the hint beneath. */
-export class CliError extends Error {
-  readonly hint: string | undefined;
-  readonly exitCode: number;
-  readonly status: number | undefined;
-
-  constructor(
-    message: string,
-    options: { hint?: string; exitCode?: number; status?: number } = {},
-  ) {
-    super(message);
-    this.name = 'CliError';
-    this.hint = options.hint;
-    this.exitCode = options.exitCode ?? 1;
-    this.status = options.status;
-  }
-}
+import { connectError, responseError } from './cli-error.ts';
+import { type HostAddress, parseHost } from './host.ts';
 
 export type Query = Readonly<Record<string, string | number | boolean | undefined>>;
 
@@ -29,16 +14,20 @@ export interface RequestOptions {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-export const defaultHost = 'unix:///run/hyper/hyper.sock';
+/**
+ * Keeps node:http from deriving a name for TLS, which we do not speak: it would compile a pattern of all
+ * IPv6 addresses, a fifth of what a first request takes.
+ */
+const withoutServerName = { servername: '' };
 
 /** Speaks the Docker Engine API (and our additions under /hyper) to one hyperd. */
 export class ApiClient {
   readonly host: string;
-  readonly #target: http.RequestOptions;
+  readonly #address: HostAddress;
 
   constructor(host: string) {
     this.host = host;
-    this.#target = parseHost(host);
+    this.#address = parseHost(host);
   }
 
   /** A request whose answer is one JSON document; undefined when the answer has no body. */
@@ -61,7 +50,7 @@ export class ApiClient {
         options.upload.pipe(request);
       }
     });
-    if ((response.statusCode ?? 500) >= 400) throw await responseError(response);
+    if ((response.statusCode ?? 500) >= 400) throw await readError(response);
     // Nobody reads an answer without a body, and an unread one would keep its connection, and us, alive.
     if (response.statusCode === 204 || response.headers['content-length'] === '0')
       response.resume();
@@ -90,7 +79,7 @@ export class ApiClient {
         resolve(socket);
       });
       request.once('response', (response) => {
-        responseError(response).then(reject, reject);
+        readError(response).then(reject, reject);
       });
       request.once('error', (cause) => {
         reject(connectError(this.host, cause));
@@ -99,14 +88,18 @@ export class ApiClient {
     });
   }
 
-  #request(method: string, path: string, options: RequestOptions): http.ClientRequest {
+  #request(method: string, path: string, options: RequestOptions): ClientRequest {
     const query = new URLSearchParams();
     for (const [name, value] of Object.entries(options.query ?? {})) {
       if (value !== undefined) query.set(name, String(value));
     }
     const search = query.size === 0 ? '' : `?${query.toString()}`;
+    // An import would evaluate all that node:http exports, undici among it; this loads what is used.
+    const http = process.getBuiltinModule('node:http');
+    const address = this.#address;
     return http.request({
-      ...this.#target,
+      ...('path' in address ? { socketPath: address.path } : address),
+      ...withoutServerName,
       method,
       path: `${path}${search}`,
       headers: {
@@ -118,37 +111,12 @@ export class ApiClient {
   }
 }
 
-function parseHost(host: string): http.RequestOptions {
-  if (host.startsWith('unix://')) return { socketPath: host.slice('unix://'.length) };
-  const match = /^(?:tcp|http):\/\/(\[[^\]]+\]|[^:/]+):(\d+)\/?$/.exec(host);
-  if (match === null) {
-    throw new CliError(`host "${host}" is neither unix://PATH nor tcp://NAME:PORT`, {
-      hint: `leave out --host to use ${defaultHost}`,
-    });
-  }
-  return { host: match[1]?.replace(/^\[|\]$/g, '') ?? '', port: Number(match[2]) };
-}
-
 async function readAll(response: IncomingMessage): Promise<string> {
   let text = '';
   for await (const chunk of response.setEncoding('utf8')) text += String(chunk);
   return text;
 }
 
-async function responseError(response: IncomingMessage): Promise<CliError> {
-  const text = await readAll(response);
-  const status = response.statusCode ?? 500;
-  try {
-    const { message } = JSON.parse(text) as { message?: string };
-    return new CliError(message ?? text, { status });
-  } catch {
-    return new CliError(`hyperd answered ${String(status)}: ${text.slice(0, 500)}`, { status });
-  }
-}
-
-function connectError(host: string, cause: Error): CliError {
-  const why = 'code' in cause ? String(cause.code) : cause.message;
-  return new CliError(`cannot reach hyperd at ${host}: ${why}`, {
-    hint: 'start it with `npm run daemon` (or `hyperd`), or name another one with --host or HYPER_HOST',
-  });
+async function readError(response: IncomingMessage): Promise<Error> {
+  return responseError(response.statusCode ?? 500, await readAll(response));
 }

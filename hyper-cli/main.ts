@@ -1,66 +1,27 @@
-import { readFileSync } from 'node:fs';
-import { enableCompileCache } from 'node:module';
-import path from 'node:path';
+import { reportError } from './cli-error.ts';
+import { parseVersionCall, printVersion } from './commands/version.ts';
+import { packageVersion } from './config.ts';
 
-import { Command, CommanderError } from 'commander';
-
-import { ApiClient, CliError, defaultHost } from './api-client.ts';
-import { completionCommands } from './commands/completion.ts';
-import { containerCommands } from './commands/containers.ts';
-import { daemonCommand } from './commands/daemon.ts';
-import { doctorCommand } from './commands/doctor.ts';
-import { imageCommands } from './commands/images.ts';
-import { runCommands } from './commands/run.ts';
-import { systemCommands } from './commands/system.ts';
-
-enableCompileCache();
-
-const packageFile = path.join(import.meta.dirname, '../package.json');
-const { version } = JSON.parse(readFileSync(packageFile, 'utf8')) as { version: string };
-const program = new Command('hyper')
-  .description('containers in virtual machines of their own')
-  .version(version)
-  .option('-H, --host <url>', 'unix:///path or tcp://name:port of hyperd')
-  .enablePositionalOptions()
-  .showSuggestionAfterError()
-  .exitOverride();
-
-function api(): ApiClient {
-  const { host } = program.opts<{ host?: string }>();
-  return new ApiClient(
-    host ?? process.env['HYPER_HOST'] ?? process.env['DOCKER_HOST'] ?? defaultHost,
-  );
-}
-
-const commands = [
-  ...runCommands(api),
-  ...containerCommands(api),
-  ...imageCommands(api),
-  ...systemCommands(api, version),
-  doctorCommand(api),
-  daemonCommand(),
-  ...completionCommands(api, program),
-];
-for (const command of commands) {
-  program.addCommand(command.exitOverride().showSuggestionAfterError(), {
-    hidden: command.name().startsWith('_'),
-  });
-}
-
-try {
-  await program.parseAsync();
-} catch (thrown) {
-  process.exitCode = report(thrown);
-}
-
-function report(thrown: unknown): number {
-  // commander has told it already.
-  if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? 0 : 125;
-  if (!(thrown instanceof CliError)) {
-    process.stderr.write(`hyper: ${thrown instanceof Error ? thrown.message : String(thrown)}\n`);
-    return 1;
+/** `hyper`: versions at once, everything else with commander and the commands loaded. */
+async function main(args: readonly string[]): Promise<void> {
+  const versionCall = parseVersionCall(args);
+  if (versionCall !== null) {
+    await printVersion(versionCall);
+  } else if (args.length === 1 && (args[0] === '--version' || args[0] === '-V')) {
+    process.stdout.write(`${packageVersion()}\n`);
+  } else {
+    const { runProgram } = await import('./program.ts');
+    process.exitCode = await runProgram(args);
   }
-  const hint = thrown.hint === undefined ? '' : `  ${thrown.hint}\n`;
-  process.stderr.write(`hyper: ${thrown.message}\n${hint}`);
-  return thrown.exitCode;
 }
+
+/** What a shell reports of a program that SIGPIPE ended. */
+const readerGone = 141;
+
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  // The reader has gone, as `head` does when it has enough.
+  process.exit(error.code === 'EPIPE' ? readerGone : 1);
+});
+main(process.argv.slice(2)).catch((thrown: unknown) => {
+  process.exitCode = reportError(thrown);
+});

@@ -2,10 +2,12 @@ import { createReadStream } from 'node:fs';
 import { mkdir, open, readFile } from 'node:fs/promises';
 import path from 'node:path';
 
-import { ApiClient, defaultHost } from '../hyper-cli/api-client.ts';
+import { ApiClient } from '../hyper-cli/api-client.ts';
+import { defaultHost } from '../hyper-cli/host.ts';
 import { spawnProcess } from '../hyperd/base/subprocess.ts';
 import { buildDemoImage } from '../images/build.ts';
 import { artifactFlags, ensureArtifacts } from './artifacts.ts';
+import { buildCliBundle } from './cli-bundle.ts';
 import { cacheDirectory, root } from './paths.ts';
 import { step } from './progress.ts';
 
@@ -19,6 +21,7 @@ const stateDirectory = '/var/lib/hyper';
 const startDeadlineMs = 30_000;
 
 const artifacts = await ensureArtifacts();
+await buildCliBundle();
 const archive = await buildDemoImage('busybox', { cacheDirectory, onProgress: step });
 await ensureDaemon();
 await load(archive);

@@ -1,49 +1,84 @@
-import { Command } from 'commander';
+import { Argument, Command } from 'commander';
 
-import { type ApiClient, CliError } from '../api-client.ts';
-
-const imageCommands = new Set(['run', 'create', 'rmi', 'tag', 'pull']);
+import type { ApiClient } from '../api-client.ts';
 
 /** `completion SHELL`, and the hidden `__complete` that the scripts call. */
 export function completionCommands(api: () => ApiClient, program: Command): readonly Command[] {
   const completion = new Command('completion')
     .description('print a completion script for bash, zsh or fish')
-    .argument('<shell>')
+    .addArgument(new Argument('<shell>').choices(Object.keys(scripts)))
     .addHelpText('after', '\nExample:\n  hyper completion bash > /etc/bash_completion.d/hyper')
     .action((shell: string) => {
-      const script = scripts[shell];
-      if (script === undefined)
-        throw new CliError(`no completion for "${shell}"`, { hint: 'there is bash, zsh and fish' });
-      process.stdout.write(script);
+      process.stdout.write(scripts[shell] ?? '');
     });
   const complete = new Command('__complete')
     .argument('[words...]')
     .allowUnknownOption()
     .action(async (words: string[]) => {
-      const candidates = await candidatesFor(api(), program, words);
+      const candidates = await candidatesFor(api, program, words);
       process.stdout.write(candidates.map((word) => `${word}\n`).join(''));
     });
   return [completion, complete];
 }
 
-/** Words that can follow: commands first, then flags, container or image names. */
+/** Words that can follow: commands first, then flags, or what the command's argument names. */
 async function candidatesFor(
-  api: ApiClient,
+  api: () => ApiClient,
   program: Command,
   words: readonly string[],
 ): Promise<readonly string[]> {
-  const [verb, ...rest] = words;
-  const current = rest.at(-1) ?? verb ?? '';
-  if (verb === undefined || rest.length === 0) {
-    const names = program.commands.map((command) => command.name());
-    return names.filter((name) => name.startsWith(current) && !name.startsWith('_'));
+  const { command, rest } = descend(program, words.slice(0, -1));
+  const current = words.at(-1) ?? '';
+  const all = current.startsWith('-')
+    ? command.options.flatMap(({ long }) => long ?? [])
+    : command.commands.length > 0
+      ? command.commands.map((child) => child.name()).filter((name) => !name.startsWith('_'))
+      : await argumentValues(api, argumentAt(command, rest));
+  return all.filter((word) => word.startsWith(current));
+}
+
+interface Place {
+  readonly command: Command;
+  /** Words after the command's name. */
+  readonly rest: readonly string[];
+}
+
+/** The innermost command that the words name. */
+function descend(command: Command, words: readonly string[]): Place {
+  const index = words.findIndex((word) => !word.startsWith('-'));
+  const child = command.commands.find((candidate) => candidate.name() === words[index]);
+  return child === undefined ? { command, rest: words } : descend(child, words.slice(index + 1));
+}
+
+/** The argument that comes after the words; undefined when there can be none. */
+function argumentAt(command: Command, words: readonly string[]): Argument | undefined {
+  const takesValue = (flag: string): boolean =>
+    command.options.some(
+      ({ short, long, required }) => required && (flag === short || flag === long),
+    );
+  const isArgument = (word: string, index: number): boolean =>
+    !word.startsWith('-') && !takesValue(words[index - 1] ?? '');
+  const known = command.registeredArguments;
+  if (takesValue(words.at(-1) ?? '')) return undefined;
+  const last = known.at(-1);
+  return known[words.filter(isArgument).length] ?? (last?.variadic === true ? last : undefined);
+}
+
+async function argumentValues(
+  api: () => ApiClient,
+  argument: Argument | undefined,
+): Promise<readonly string[]> {
+  if (argument?.argChoices !== undefined) return argument.argChoices;
+  switch (argument?.name()) {
+    case 'container':
+      return containerNames(api());
+    case 'image':
+      return imageNames(api());
+    case 'name':
+      return [...(await containerNames(api())), ...(await imageNames(api()))];
+    default:
+      return [];
   }
-  if (current.startsWith('-')) {
-    const options = program.commands.find((command) => command.name() === verb)?.options ?? [];
-    return options.flatMap(({ long }) => (long?.startsWith(current) === true ? [long] : []));
-  }
-  const names = imageCommands.has(verb) ? await imageNames(api) : await containerNames(api);
-  return names.filter((name) => name.startsWith(current));
 }
 
 async function imageNames(api: ApiClient): Promise<readonly string[]> {

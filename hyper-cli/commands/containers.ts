@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 
-import { type ApiClient, CliError } from '../api-client.ts';
+import type { ApiClient } from '../api-client.ts';
+import { CliError } from '../cli-error.ts';
 import { formatTemplate } from '../output/format.ts';
 import { type ListOptions, printList, withListOptions } from '../output/list.ts';
 import { formatAge } from '../output/table.ts';

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { Command } from 'commander';
 
 import { spawnProcess } from '../../hyperd/base/subprocess.ts';
+import { packageRoot } from '../config.ts';
 
 /** `hyper daemon`: hyperd in the foreground; its flags are passed on as they are. */
 export function daemonCommand(): Command {
@@ -13,9 +14,7 @@ export function daemonCommand(): Command {
     .allowUnknownOption()
     .helpOption(false)
     .action(async (flags: string[]) => {
-      const main = path.join(import.meta.dirname, '..', 'setup/daemon.ts');
-      const source = path.join(import.meta.dirname, '../..', 'setup/daemon.ts');
-      const script = import.meta.dirname.endsWith('commands') ? source : main;
+      const script = path.join(packageRoot, 'setup/daemon.ts');
       const hyperd = spawnProcess(process.execPath, [script, ...flags], { stdio: 'inherit' });
       const [code] = (await once(hyperd, 'exit')) as [number | null];
       process.exitCode = code ?? 1;

@@ -1,54 +1,37 @@
 import { constants } from 'node:fs';
 import { access, readdir, statfs } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import path from 'node:path';
 
 import { Command } from 'commander';
 
-import type { ApiClient } from '../api-client.ts';
 import { run } from '../../hyperd/base/subprocess.ts';
-
-/** One thing that was looked at. */
-interface Finding {
-  readonly name: string;
-  readonly state: 'ok' | 'missing' | 'note';
-  readonly found: string;
-  /** Why it matters. */
-  readonly reason: string;
-  /** The command that mends it. */
-  readonly remedy: string;
-}
+import type { ApiClient } from '../api-client.ts';
+import { cacheDirectory } from '../config.ts';
+import { describeFinding, type Finding } from '../output/finding.ts';
+import { findKvmEvidence, judgeKvm } from './doctor-kvm.ts';
 
 const oldestNode = 24;
 const leastFreeBytes = 5 * 1024 ** 3;
-const marks = { ok: '✓', missing: '✗', note: '·' } as const;
-const cache = path.join(homedir(), '.cache/hyper');
 
 /** `hyper doctor`: what this host can do and cannot. */
 export function doctorCommand(api: () => ApiClient): Command {
   return new Command('doctor')
     .description('check what this host can do and cannot')
     .option('--json', 'one JSON object a line')
+    .option('--data-root <directory>', "hyperd's, when it is not the default", '/var/lib/hyper')
     .addHelpText('after', '\nExample:\n  hyper doctor')
-    .action(async (options: { json?: boolean }) => {
-      const findings = await examine(api());
+    .action(async (options: { json?: boolean; dataRoot: string }) => {
+      const findings = await examine(api(), options.dataRoot);
       for (const finding of findings) {
         process.stdout.write(
-          options.json === true ? `${JSON.stringify(finding)}\n` : describe(finding),
+          options.json === true ? `${JSON.stringify(finding)}\n` : describeFinding(finding),
         );
       }
       if (findings.some(({ state }) => state === 'missing')) process.exitCode = 1;
     });
 }
 
-function describe({ name, state, found, reason, remedy }: Finding): string {
-  const line = `${marks[state]} ${name.padEnd(14)} ${found}\n`;
-  return state === 'ok'
-    ? line
-    : `${line}    ${reason}\n${remedy === '' ? '' : `    → ${remedy}\n`}`;
-}
-
-async function examine(api: ApiClient): Promise<readonly Finding[]> {
+async function examine(api: ApiClient, dataRoot: string): Promise<readonly Finding[]> {
   const major = Number(process.versions.node.split('.')[0]);
   return Promise.all([
     Promise.resolve(
@@ -63,10 +46,7 @@ async function examine(api: ApiClient): Promise<readonly Finding[]> {
         remedy: 'run hyperd as root',
       }),
     ),
-    readable('kvm', '/dev/kvm', 'note', {
-      reason: 'without it QEMU emulates the CPU: everything works, about ten times slower',
-      remedy: 'load the module (modprobe kvm_intel or kvm_amd), or allow nested virtualisation',
-    }),
+    findKvmEvidence(api, dataRoot).then(judgeKvm),
     program(
       'qemu',
       'qemu-system-x86_64',
@@ -74,10 +54,7 @@ async function examine(api: ApiClient): Promise<readonly Finding[]> {
       'it is the hypervisor',
       'apt-get install qemu-system-x86',
     ),
-    readable('tun', '/dev/net/tun', 'missing', {
-      reason: 'VMs reach the network through TAP devices',
-      remedy: 'modprobe tun',
-    }),
+    tun(),
     program('ip', 'ip', ['-V'], 'it makes the bridge and TAP devices', 'apt-get install iproute2'),
     program(
       'nft',
@@ -96,7 +73,7 @@ async function examine(api: ApiClient): Promise<readonly Finding[]> {
     erofs(),
     artifact('kernel', 'vmlinux', 'HyperKernel boots every VM'),
     artifact('hyperstart', 'initrd', 'it is the init of every VM'),
-    diskSpace(),
+    diskSpace(dataRoot),
     daemon(api),
   ]);
 }
@@ -107,17 +84,14 @@ function judge(name: string, isGood: boolean, found: string, advice: Advice): Fi
   return { name, state: isGood ? 'ok' : 'missing', found, ...advice };
 }
 
-async function readable(
-  name: string,
-  device: string,
-  otherwise: 'note' | 'missing',
-  advice: Advice,
-): Promise<Finding> {
+async function tun(): Promise<Finding> {
+  const device = '/dev/net/tun';
+  const advice = { reason: 'VMs reach the network through TAP devices', remedy: 'modprobe tun' };
   try {
     await access(device, constants.R_OK | constants.W_OK);
-    return { name, state: 'ok', found: device, ...advice };
+    return judge('tun', true, device, advice);
   } catch {
-    return { name, state: otherwise, found: `no ${device}`, ...advice };
+    return judge('tun', false, `no ${device}`, advice);
   }
 }
 
@@ -158,14 +132,14 @@ async function artifact(kind: string, file: string, reason: string): Promise<Fin
   const remedy = 'npm start (it builds it)';
   const found = await findArtifact(kind, file);
   if (found !== null) return judge(kind, true, found, { reason, remedy });
-  return judge(kind, false, `none built in ${cache}`, { reason, remedy });
+  return judge(kind, false, `none built in ${cacheDirectory}`, { reason, remedy });
 }
 
 /** A file in any build of the cache. */
 async function findArtifact(kind: string, file: string): Promise<string | null> {
   try {
-    for (const build of await readdir(path.join(cache, kind))) {
-      const candidate = path.join(cache, kind, build, file);
+    for (const build of await readdir(path.join(cacheDirectory, kind))) {
+      const candidate = path.join(cacheDirectory, kind, build, file);
       if (await exists(candidate)) return candidate;
     }
   } catch {
@@ -183,9 +157,10 @@ async function exists(file: string): Promise<boolean> {
   }
 }
 
-async function diskSpace(): Promise<Finding> {
-  const { bavail, bsize } = await statfs('/var/lib');
-  const found = `${String(Math.round((bavail * bsize) / 1024 ** 3))} GiB free in /var/lib`;
+async function diskSpace(dataRoot: string): Promise<Finding> {
+  const place = (await exists(dataRoot)) ? dataRoot : path.dirname(dataRoot);
+  const { bavail, bsize } = await statfs(place);
+  const found = `${String(Math.round((bavail * bsize) / 1024 ** 3))} GiB free in ${place}`;
   const advice = {
     reason: 'images, logs and disks of containers live there',
     remedy: 'free some space, or move --data-root',

@@ -1,4 +1,4 @@
-import { CliError } from '../api-client.ts';
+import { CliError } from '../cli-error.ts';
 
 /** Docker's `filters` parameter from `name=value` words; undefined when there are none. */
 export function filterQuery(filters: readonly string[] | undefined): string | undefined {

@@ -2,7 +2,8 @@ import { createReadStream } from 'node:fs';
 
 import { Command } from 'commander';
 
-import { type ApiClient, CliError } from '../api-client.ts';
+import type { ApiClient } from '../api-client.ts';
+import { CliError } from '../cli-error.ts';
 import { type ListOptions, printList, withListOptions } from '../output/list.ts';
 import { type ProgressMessage, ProgressView } from '../output/progress.ts';
 import { formatAge, formatSize } from '../output/table.ts';
@@ -46,7 +47,7 @@ export function imageCommands(api: () => ApiClient): readonly Command[] {
     });
   const pull = new Command('pull')
     .description('pull an image from a registry')
-    .argument('<reference>')
+    .argument('<image>')
     .option('--platform <os/arch>')
     .addHelpText('after', '\nExample:\n  hyper pull busybox')
     .action(async (reference: string, options: { platform?: string }) => {
@@ -75,7 +76,7 @@ function nameCommands(api: () => ApiClient): readonly Command[] {
   const tag = new Command('tag')
     .description('give an image a further name')
     .argument('<image>')
-    .argument('<name>')
+    .argument('<new-name>')
     .addHelpText('after', '\nExample:\n  hyper tag busybox localhost:5000/busybox:1')
     .action(async (image: string, name: string) => {
       const colon = name.lastIndexOf(':');

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 
 import type { Command } from 'commander';
 
-import { CliError } from '../api-client.ts';
+import { CliError } from '../cli-error.ts';
 import { ownEnvironment } from '../config.ts';
 
 /** The flags of `run` and `create`, as commander parses them. */
@@ -11,6 +11,8 @@ export interface RunOptions {
   readonly interactive?: boolean;
   readonly tty?: boolean;
   readonly detach?: boolean;
+  /** Of `run` alone. */
+  readonly timeline?: boolean;
   readonly rm?: boolean;
   readonly detachKeys?: string;
   readonly env?: readonly string[];

@@ -1,9 +1,15 @@
 import { Command } from 'commander';
 
-import { type ApiClient, CliError } from '../api-client.ts';
+import type { StartTimeline } from '../../hyperd/api/schema/hyper.ts';
+import type { ApiClient } from '../api-client.ts';
+import { CliError } from '../cli-error.ts';
+import { formatTimeline } from '../output/timeline.ts';
 import { pullImage } from './images.ts';
 import { createBody, type RunOptions, withRunOptions } from './run-options.ts';
 import { runSession } from './session.ts';
+
+/** Docker's exit status of a run that fails by itself, not by its command. */
+const notStarted = 125;
 
 /** `hyper run` and `hyper create`. */
 export function runCommands(api: () => ApiClient): readonly Command[] {
@@ -12,6 +18,7 @@ export function runCommands(api: () => ApiClient): readonly Command[] {
     .argument('<image>')
     .argument('[command...]')
     .option('-d, --detach', 'run in the background and print the id')
+    .option('--timeline', 'print the phases of its start to stderr, when it has ended')
     .passThroughOptions()
     .addHelpText(
       'after',
@@ -38,15 +45,17 @@ async function runContainer(
   command: readonly string[],
   options: RunOptions,
 ): Promise<number> {
-  const id = await createContainer(api, image, command, options);
+  const id = await createForRun(api, image, command, options);
   if (options.detach === true) {
     await api.open('POST', `/containers/${id}/start`);
+    if (options.timeline === true) printTimeline(await readTimeline(api, id));
     process.stdout.write(`${id}\n`);
     return 0;
   }
   const condition = options.rm === true ? 'removed' : 'next-exit';
   const exit = Promise.withResolvers<{ StatusCode: number }>();
   exit.promise.catch(() => undefined);
+  let timeline: Timeline = {};
   await runSession(api, {
     path: `/containers/${id}/attach`,
     query: {
@@ -62,10 +71,31 @@ async function runContainer(
     onAttached: async () => {
       exit.resolve(api.json('POST', `/containers/${id}/wait`, { query: { condition } }));
       await start(api, id);
+      if (options.timeline === true) timeline = await readTimeline(api, id);
       if (options.tty !== true) forwardSignals(api, id);
     },
   });
-  return (await exit.promise).StatusCode;
+  const { StatusCode } = await exit.promise;
+  if (options.timeline === true) printTimeline(timeline);
+  return StatusCode;
+}
+
+type Timeline = StartTimeline['Timeline'];
+
+/** To be asked for before the container gets input: the daemon forgets it with the VM. */
+async function readTimeline(api: ApiClient, id: string): Promise<Timeline> {
+  try {
+    const path = `/hyper/containers/${id}/timeline`;
+    return (await api.json<StartTimeline>('GET', path)).Timeline;
+  } catch {
+    return {};
+  }
+}
+
+/** To stderr: stdout is the container's. */
+function printTimeline(timeline: Timeline): void {
+  const text = formatTimeline(timeline);
+  process.stderr.write(text === '' ? 'hyper: the VM ended before its timeline was read\n' : text);
 }
 
 /** Starts a container; a command that cannot be run ends us with Docker's exit codes. */
@@ -76,7 +106,16 @@ async function start(api: ApiClient, id: string): Promise<void> {
     if (!(thrown instanceof CliError)) throw thrown;
     const isMissing = /executable file not found|no such file or directory/.test(thrown.message);
     const isForbidden = /permission denied|is a directory/.test(thrown.message);
-    throw new CliError(thrown.message, { exitCode: isMissing ? 127 : isForbidden ? 126 : 125 });
+    throw thrown.withExitCode(isMissing ? 127 : isForbidden ? 126 : notStarted);
+  }
+}
+
+/** What fails before there is a container is told from what the container exits with. */
+async function createForRun(...request: Parameters<typeof createContainer>): Promise<string> {
+  try {
+    return await createContainer(...request);
+  } catch (thrown) {
+    throw thrown instanceof CliError ? thrown.withExitCode(notStarted) : thrown;
   }
 }
 
@@ -95,7 +134,7 @@ async function createContainer(
     return await createOnce(api, request);
   } catch (thrown) {
     const isMissing = thrown instanceof CliError && thrown.status === 404;
-    if (!isMissing || options.pull === 'never') throw asRunError(thrown);
+    if (!isMissing || options.pull === 'never') throw thrown;
     process.stderr.write(`Unable to find image '${image}' locally\n`);
     await pullImage(api, image, options.platform, process.stderr);
     return createOnce(api, request);
@@ -113,10 +152,6 @@ async function createOnce(
   );
   for (const warning of Warnings ?? []) process.stderr.write(`WARNING: ${warning}\n`);
   return Id;
-}
-
-function asRunError(thrown: unknown): unknown {
-  return thrown instanceof CliError ? new CliError(thrown.message, { exitCode: 125 }) : thrown;
 }
 
 /** Ctrl-C is for the container: it decides what to do with it. */

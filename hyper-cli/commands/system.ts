@@ -1,9 +1,12 @@
 import { Command } from 'commander';
 
+import type { StartTimeline } from '../../hyperd/api/schema/hyper.ts';
 import type { ApiClient } from '../api-client.ts';
 import { formatTemplate } from '../output/format.ts';
 import { type ListOptions, printList, withListOptions } from '../output/list.ts';
+import { formatTimeline } from '../output/timeline.ts';
 import { filterQuery } from './filters.ts';
+import { printVersion } from './version.ts';
 
 interface Vm {
   readonly ContainerId: string;
@@ -18,26 +21,13 @@ interface Vm {
 }
 
 /** version, info, events, vm ls, vm console, vm timeline. */
-export function systemCommands(api: () => ApiClient, cliVersion: string): readonly Command[] {
+export function systemCommands(api: () => ApiClient): readonly Command[] {
   const version = new Command('version')
     .description('versions of hyper and of the daemon')
     .option('--json')
     .addHelpText('after', '\nExample:\n  hyper version --json')
     .action(async (options: { json?: boolean }) => {
-      const server = await api()
-        .json<Record<string, unknown>>('GET', '/hyper/version')
-        .catch(() => null);
-      if (options.json === true) {
-        process.stdout.write(
-          `${JSON.stringify({ Client: { Version: cliVersion }, Server: server })}\n`,
-        );
-        return;
-      }
-      const lines = Object.entries(server ?? {}).map(
-        ([name, value]) => `  ${name}: ${String(value)}`,
-      );
-      const daemon = server === null ? `  not reachable at ${api().host}` : lines.join('\n');
-      process.stdout.write(`hyper ${cliVersion}\nhyperd:\n${daemon}\n`);
+      await printVersion({ host: api().host, json: options.json });
     });
   const info = new Command('info')
     .description('what the daemon says of itself, as JSON')
@@ -105,17 +95,15 @@ function vmCommand(api: () => ApiClient): Command {
       process.stdout.write(Text);
     });
   vm.command('timeline')
-    .description('milliseconds of the last start, at the end of each phase')
+    .description('milliseconds of the last start: marks up to agent, then durations')
     .argument('<container>')
     .addHelpText('after', '\nExample:\n  hyper vm timeline web')
     .action(async (name: string) => {
-      const { Timeline } = await api().json<{ Timeline: Record<string, number> }>(
+      const { Timeline } = await api().json<StartTimeline>(
         'GET',
         `/hyper/containers/${name}/timeline`,
       );
-      for (const [phase, ms] of Object.entries(Timeline)) {
-        process.stdout.write(`${phase.padEnd(20)} ${ms.toFixed(0).padStart(6)}\n`);
-      }
+      process.stdout.write(formatTimeline(Timeline));
     });
   return vm;
 }

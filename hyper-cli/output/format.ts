@@ -1,4 +1,4 @@
-import { CliError } from '../api-client.ts';
+import { CliError } from '../cli-error.ts';
 
 /** Fills a Go template of the simple kind: `{{.Name}}`, `{{.State.Status}}`, `{{json .Config}}`, `{{upper .Name}}`. */
 export function formatTemplate(template: string, value: unknown): string {
