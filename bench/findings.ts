@@ -19,6 +19,8 @@ export interface Gap {
   readonly bar?: BarId;
 }
 
+const longestReason = 200;
+
 /** What one scenario found. */
 export class Findings {
   readonly figures: Figure[] = [];
@@ -27,7 +29,7 @@ export class Findings {
   /** A figure of its own; of an absent series the reason is kept. */
   add(name: string, unit: string, series: Series, bar?: BarId): void {
     const judged = bar === undefined ? {} : { bar };
-    if (isAbsent(series)) this.gaps.push({ name, reason: series.absent, ...judged });
+    if (isAbsent(series)) this.gaps.push({ name, reason: shorten(series.absent), ...judged });
     else this.figures.push({ name, unit, samples: series, summary: summarize(series), ...judged });
   }
 
@@ -40,4 +42,10 @@ export class Findings {
       bar,
     );
   }
+}
+
+/** The text of an error may be a program's whole output. */
+function shorten(reason: string): string {
+  const line = reason.replaceAll(/\s+/g, ' ').trim();
+  return line.length <= longestReason ? line : `${line.slice(0, longestReason - 1)}…`;
 }

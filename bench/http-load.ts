@@ -1,5 +1,7 @@
-import { connect } from 'node:net';
 import { once } from 'node:events';
+import { connect } from 'node:net';
+
+import { messageOf } from '../hyperd/base/error.ts';
 
 /**
  * `node bench/http-load.ts ADDRESS PORT REQUESTS CONNECTIONS`: asks for `/` so many times over
@@ -8,19 +10,31 @@ import { once } from 'node:events';
  */
 const [address = '', port = '', requests = '', connections = ''] = process.argv.slice(2);
 const request = `GET / HTTP/1.1\r\nHost: ${address}\r\n\r\n`;
+/** nginx closes a connection after a thousand requests. */
+const requestsPerConnection = 500;
 const startedAt = performance.now();
 let left = Number(requests);
-await Promise.all(Array.from({ length: Number(connections) }, askUntilDone));
-process.stdout.write(`${String(performance.now() - startedAt)}\n`);
+try {
+  await Promise.all(Array.from({ length: Number(connections) }, askUntilDone));
+  process.stdout.write(`${String(performance.now() - startedAt)}\n`);
+} catch (thrown) {
+  process.stderr.write(`${messageOf(thrown)}\n`);
+  process.exit(1);
+}
 
 async function askUntilDone(): Promise<void> {
+  while (left > 0) await askOverOneConnection();
+}
+
+async function askOverOneConnection(): Promise<void> {
   const socket = connect({ host: address, port: Number(port), noDelay: true });
   socket.setTimeout(30_000, () => {
     socket.destroy(new Error('no answer for 30 s'));
   });
   await once(socket, 'connect');
   const chunks: AsyncIterator<string> = socket.setEncoding('latin1')[Symbol.asyncIterator]();
-  while (left-- > 0) {
+  for (let count = 0; count < requestsPerConnection && left > 0; count++) {
+    left--;
     socket.write(request);
     let received = '';
     while (!isComplete(received)) {

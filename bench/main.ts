@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import path from 'node:path';
 
 import { messageOf } from '../hyperd/base/error.ts';
@@ -33,6 +34,8 @@ function readOptions(): BenchOptions | null {
 
 async function main(chosen: BenchOptions): Promise<void> {
   const interrupted = new AbortController();
+  // Every command that runs listens, and many run at once.
+  setMaxListeners(0, interrupted.signal);
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     // Once: a second signal ends the bench at once, and the kernel ends what it started.
     process.once(signal, () => {

@@ -12,19 +12,19 @@ export async function findLeftovers(directory: string): Promise<readonly string[
     ...siblings.filter((name) => name === tag).map(() => `folder ${directory}`),
     ...mounts
       .split('\n')
-      .filter((line) => line.includes(directory))
+      .filter((line) => line.includes(tag))
       .map((line) => `mount ${line}`),
     ...(await findCgroups(tag)).map((folder) => `cgroup ${folder}`),
-    ...(await processesNaming(directory)).map((pid) => `process ${pid}`),
+    ...(await processesNaming(tag)).map((pid) => `process ${pid}`),
   ];
 }
 
-async function processesNaming(directory: string): Promise<readonly string[]> {
+async function processesNaming(tag: string): Promise<readonly string[]> {
   const found: string[] = [];
   for (const pid of await readdir('/proc')) {
     if (!/^\d+$/.test(pid)) continue;
     const commandLine = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
-    if (commandLine.includes(directory)) found.push(pid);
+    if (commandLine.includes(tag)) found.push(pid);
   }
   return found;
 }

@@ -46,6 +46,12 @@ describe('findings', () => {
     ]);
   });
 
+  it('keep a reason that is one line, and not long', () => {
+    const findings = new Findings();
+    findings.add('a', '', { absent: `docker:\n  ${'x'.repeat(1000)}` });
+    expect(findings.gaps[0]?.reason).toBe(`docker: ${'x'.repeat(191)}…`);
+  });
+
   it('refuse a ratio of unequal numbers of runs', () => {
     expect(() => {
       new Findings().addRatio('ratio', [[1, 2], [1]]);
