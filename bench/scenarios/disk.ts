@@ -1,4 +1,5 @@
-import { interleave, mapSamples, withPresent } from '../measure/series.ts';
+import { mapSamples } from '../measure/series.ts';
+import { addPair, compare } from './compare.ts';
 import { diskSteps, timeInside } from './guest-scripts.ts';
 import type { Scenario } from './scenario.ts';
 
@@ -11,6 +12,7 @@ const labels = {
   randomRead: 'random read of 4 KiB',
 } as const;
 type StepName = keyof typeof labels;
+/** The first one makes the file that the others find. */
 const stepNames = Object.keys(labels) as readonly StepName[];
 
 /** One file in the root file system, written and read at full length and at random places. */
@@ -20,33 +22,34 @@ export const disk: Scenario = {
     const mebibytes = full ? 1024 : 256;
     const steps = diskSteps(mebibytes, operations);
     await using engines = await lab.prepare(['default', 'docker'], ['debian']);
-    const subject = (engineName: 'default' | 'docker') =>
-      withPresent(engines.get(engineName), (engine) => async () => {
+    const times = await compare({
+      engines,
+      rounds: fewRuns,
+      signal: lab.signal,
+      async measure(engine) {
         await engine.docker('run', '-d', '--name', 'disk', 'debian', 'sleep', '10000');
-        const milliseconds = {
-          sequentialWrite: 0,
-          sequentialRead: 0,
-          randomWrite: 0,
-          randomRead: 0,
-        };
+        const milliseconds = new Map<StepName, number>();
         for (const step of stepNames) {
-          milliseconds[step] = await timeInside(engine, 'disk', steps[step]);
+          milliseconds.set(step, await timeInside(engine, 'disk', steps[step]));
         }
         await engine.docker('rm', '-f', 'disk');
         return milliseconds;
-      });
-    const subjects = { hyper: subject('default'), docker: subject('docker') };
-    const times = await interleave(fewRuns, subjects, lab.signal);
+      },
+    });
     for (const step of stepNames) {
+      const pick = (sample: ReadonlyMap<StepName, number>): number =>
+        sample.get(step) ?? Number.NaN;
+      const pair = {
+        hyper: mapSamples(times.hyper, pick),
+        docker: mapSamples(times.docker, pick),
+      };
       const isRandom = step.startsWith('random');
-      const unit = isRandom ? 'IOPS' : 'MiB/s';
       const amount = isRandom ? operations : mebibytes;
-      const hyper = mapSamples(times.hyper, (milliseconds) => milliseconds[step]);
-      const docker = mapSamples(times.docker, (milliseconds) => milliseconds[step]);
-      const toRate = (milliseconds: number): number => (amount / milliseconds) * 1000;
-      findings.add(`Hyper: ${labels[step]}`, unit, mapSamples(hyper, toRate));
-      findings.add(`Docker with runc: ${labels[step]}`, unit, mapSamples(docker, toRate));
-      findings.addRatio(`${labels[step]}: time, Hyper ÷ Docker`, [hyper, docker]);
+      addPair(findings, pair, {
+        what: labels[step],
+        unit: isRandom ? 'IOPS' : 'MiB/s',
+        convert: (milliseconds) => (amount / milliseconds) * 1000,
+      });
     }
   },
 };

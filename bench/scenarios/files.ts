@@ -1,4 +1,5 @@
-import { interleave, mapSamples, withPresent } from '../measure/series.ts';
+import { mapSamples } from '../measure/series.ts';
+import { addPair, compare } from './compare.ts';
 import { fileCount, fileSteps, timeInside } from './guest-scripts.ts';
 import type { Scenario } from './scenario.ts';
 
@@ -9,8 +10,11 @@ export const files: Scenario = {
   title: `${String(fileCount)} files of 2 KiB in 100 folders`,
   async measure(lab, { fewRuns }, findings) {
     await using engines = await lab.prepare(['default', 'docker'], ['debian']);
-    const subject = (engineName: 'default' | 'docker') =>
-      withPresent(engines.get(engineName), (engine) => async () => {
+    const times = await compare({
+      engines,
+      rounds: fewRuns,
+      signal: lab.signal,
+      async measure(engine) {
         await engine.docker('run', '-d', '--name', 'files', 'debian', 'sleep', '10000');
         const milliseconds = { create: 0, read: 0, remove: 0 };
         for (const step of stepNames) {
@@ -18,15 +22,14 @@ export const files: Scenario = {
         }
         await engine.docker('rm', '-f', 'files');
         return milliseconds;
-      });
-    const subjects = { hyper: subject('default'), docker: subject('docker') };
-    const times = await interleave(fewRuns, subjects, lab.signal);
+      },
+    });
     for (const step of stepNames) {
-      const hyper = mapSamples(times.hyper, (milliseconds) => milliseconds[step]);
-      const docker = mapSamples(times.docker, (milliseconds) => milliseconds[step]);
-      findings.add(`Hyper: ${step}`, 'ms', hyper);
-      findings.add(`Docker with runc: ${step}`, 'ms', docker);
-      findings.addRatio(`${step}: Hyper ÷ Docker`, [hyper, docker]);
+      const pair = {
+        hyper: mapSamples(times.hyper, (milliseconds) => milliseconds[step]),
+        docker: mapSamples(times.docker, (milliseconds) => milliseconds[step]),
+      };
+      addPair(findings, pair, { what: step, unit: 'ms' });
     }
   },
 };

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { enclosureAddress } from '../engines/enclosure.ts';
 import type { Engine } from '../engines/engine.ts';
-import { interleave, mapSamples, withPresent } from '../measure/series.ts';
+import { addPair, compare } from './compare.ts';
 import type { Scenario } from './scenario.ts';
 
 const program = path.join(import.meta.dirname, '../http-load.ts');
@@ -17,19 +17,21 @@ export const http: Scenario = {
   title: `${String(requests)} HTTP requests to nginx through a published port, kept-open connections`,
   async measure(lab, { fewRuns }, findings) {
     await using engines = await lab.prepare(['default', 'docker'], ['nginx']);
-    const subject = (engineName: 'default' | 'docker', count: number) =>
-      withPresent(engines.get(engineName), (engine) => async (round: number) => {
-        if (round === 0) await serve(engine);
-        return await load(engine, requests, count);
-      });
     for (const count of [1, connections]) {
-      const subjects = { hyper: subject('default', count), docker: subject('docker', count) };
-      const { hyper, docker } = await interleave(fewRuns, subjects, lab.signal);
-      const label = count === 1 ? '1 connection' : `${String(count)} connections`;
-      const toRate = (milliseconds: number): number => (requests / milliseconds) * 1000;
-      findings.add(`Hyper: ${label}`, 'requests/s', mapSamples(hyper, toRate));
-      findings.add(`Docker with runc: ${label}`, 'requests/s', mapSamples(docker, toRate));
-      findings.addRatio(`${label}: time, Hyper ÷ Docker`, [hyper, docker]);
+      const times = await compare({
+        engines,
+        rounds: fewRuns,
+        signal: lab.signal,
+        async measure(engine, round) {
+          if (round === 0) await serve(engine);
+          return await load(engine, requests, count);
+        },
+      });
+      addPair(findings, times, {
+        what: count === 1 ? '1 connection' : `${String(count)} connections`,
+        unit: 'requests/s',
+        convert: (milliseconds) => (requests / milliseconds) * 1000,
+      });
     }
   },
 };

@@ -65,8 +65,8 @@ async function measureHyper(
   of('  of it guest memory', ({ guest }) => guest);
   of('  of it QEMU', ({ hypervisor }) => hypervisor);
   of('Hyper: TCG code cache per pod', ({ codeCache }) => codeCache);
-  of('Hyper: PSS per pod, shared memory and code cache included', ({ pss }) => pss);
-  findings.add('Hyper: growth of hyperd (PSS) per pod', 'MB', [share]);
+  of("Hyper: PSS per pod, code cache and hyperd's share included", ({ pss }) => pss + share);
+  findings.add("  of it hyperd's share (its growth)", 'MB', [share]);
   findings.add('Hyper: memory in use as the guest sees it', 'MB', guests);
 }
 

@@ -1,27 +1,27 @@
-import { interleave, withPresent } from '../measure/series.ts';
 import { timed } from '../measure/timed.ts';
+import { addPair, compare } from './compare.ts';
 import type { Scenario } from './scenario.ts';
 
 const pods = 20;
 
 /** Many starts at the same time, until the last container runs. */
 export const parallel: Scenario = {
-  title: `${String(pods)} × \`docker run -d busybox sleep\` at once`,
+  title: `${String(pods)} × \`docker run -d busybox sleep\` at once, until the last one is ready`,
   async measure(lab, { fewRuns }, findings) {
     await using engines = await lab.prepare(['default', 'docker'], ['busybox']);
-    const subject = (name: 'default' | 'docker') =>
-      withPresent(engines.get(name), (engine) => async () => {
-        const starts = Array.from({ length: pods }, () => ['run', '-d', 'busybox', 'sleep', '999']);
+    const times = await compare({
+      engines,
+      rounds: fewRuns,
+      signal: lab.signal,
+      async measure(engine) {
+        const start = ['run', '-d', 'busybox', 'sleep', '10000'];
         const milliseconds = await timed(() =>
-          Promise.all(starts.map((args) => engine.docker(...args))),
+          Promise.all(Array.from({ length: pods }, () => engine.docker(...start))),
         );
         await engine.removeContainers();
         return milliseconds;
-      });
-    const subjects = { hyper: subject('default'), docker: subject('docker') };
-    const { hyper, docker } = await interleave(fewRuns, subjects, lab.signal);
-    findings.add('Hyper, last one ready', 'ms', hyper);
-    findings.add('Docker with runc, last one ready', 'ms', docker);
-    findings.addRatio('Hyper ÷ Docker', [hyper, docker], 'parallel');
+      },
+    });
+    addPair(findings, times, { what: '', unit: 'ms', bar: 'parallel' });
   },
 };

@@ -14,7 +14,7 @@ const pods = 100;
 /** A single start says little: so many at each end of the row are looked at. */
 const ends = 5;
 /** Of the host; below it no further pod is started. */
-const sparedMemoryKiB = 1024 ** 2;
+const sparedMemoryKiB = 2 * 1024 ** 2;
 
 interface Row {
   readonly starts: readonly number[];

@@ -1,7 +1,8 @@
 import { daemonMemory } from '../engines/daemon-memory.ts';
 import type { Engine } from '../engines/engine.ts';
-import { combine, interleave, isAbsent, withPresent } from '../measure/series.ts';
+import { isAbsent, mapSamples } from '../measure/series.ts';
 import { timed } from '../measure/timed.ts';
+import { addPair, compare } from './compare.ts';
 import type { Scenario } from './scenario.ts';
 
 /** Bytes through stdin and stdout of a container. */
@@ -9,29 +10,22 @@ export const stdio: Scenario = {
   title: 'bytes through `docker run -i busybox cat`',
   async measure(lab, { fewRuns, stdioMiB }, findings) {
     await using engines = await lab.prepare(['default', 'docker'], ['busybox']);
-    const subject = (name: 'default' | 'docker', mebibytes: number) =>
-      withPresent(engines.get(name), (engine) => () => pump(engine, mebibytes));
-    const subjects = {
-      hyper: subject('default', stdioMiB),
-      hyperEmpty: subject('default', 0),
-      docker: subject('docker', stdioMiB),
-      dockerEmpty: subject('docker', 0),
-    };
     const engine = engines.get('default');
     const peak = async (): Promise<number> =>
       isAbsent(engine) ? Number.NaN : await daemonMemory(engine, 'status', 'VmHWM');
     const before = await peak();
-    const times = await interleave(stdioMiB > 256 ? 1 : fewRuns, subjects, lab.signal);
-    // A smaller amount stands for 1 GiB, where the start of the container is nothing.
-    const hyper = combine(times.hyper, times.hyperEmpty, (all, empty) => (all - empty) / 1000);
-    const docker = combine(times.docker, times.dockerEmpty, (all, empty) => (all - empty) / 1000);
-    const amount = `${String(stdioMiB)} MiB`;
-    findings.add(`Hyper: ${amount}, start taken off`, 's', hyper);
-    findings.add(`Docker with runc: ${amount}, start taken off`, 's', docker);
-    findings.addRatio(`Hyper ÷ Docker, ${amount}`, [hyper, docker], 'stdio');
-    const perSecond = (seconds: number): number => stdioMiB / seconds;
-    findings.add('Hyper: throughput', 'MiB/s', combine(hyper, hyper, perSecond));
-    findings.add('Docker with runc: throughput', 'MiB/s', combine(docker, docker, perSecond));
+    const times = await compare({
+      engines,
+      rounds: stdioMiB > 256 ? 1 : fewRuns,
+      signal: lab.signal,
+      // A smaller amount stands for 1 GiB, where the start of the container is nothing.
+      measure: async (one) => (await pump(one, stdioMiB)) - (await pump(one, 0)),
+    });
+    const what = `${String(stdioMiB)} MiB, start taken off`;
+    addPair(findings, times, { what, unit: 's', convert: (ms) => ms / 1000, bar: 'stdio' });
+    const toRate = (milliseconds: number): number => stdioMiB / (milliseconds / 1000);
+    findings.add('Hyper: throughput', 'MiB/s', mapSamples(times.hyper, toRate));
+    findings.add('Docker with runc: throughput', 'MiB/s', mapSamples(times.docker, toRate));
     if (isAbsent(engine)) return;
     findings.add('hyperd: peak memory (RSS) before', 'MB', [before]);
     findings.add('hyperd: peak memory (RSS) after', 'MB', [await peak()]);
