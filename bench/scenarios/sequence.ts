@@ -13,14 +13,15 @@ import type { Scenario } from './scenario.ts';
 const pods = 100;
 /** A single start says little: so many at each end of the row are looked at. */
 const ends = 5;
+/** So many starts have one in which the daemon had just collected its garbage. */
+const window = 20;
 /** Of the host; below it no further pod is started. */
 const sparedMemoryKiB = 2 * 1024 ** 2;
 
 interface Row {
   readonly starts: readonly number[];
-  /** RSS of the daemon, MB, before and after. */
-  readonly before: number;
-  readonly after: number;
+  /** RSS of the daemon in MB after each start. */
+  readonly daemon: readonly number[];
   /** Why there are fewer than asked for; null when all run. */
   readonly stopped: string | null;
 }
@@ -45,36 +46,42 @@ export const sequence: Scenario = {
 
 async function startRow(engine: Engine, signal: AbortSignal): Promise<Row> {
   const starts: number[] = [];
-  const before = await daemonMemory(engine, 'status', 'VmRSS');
+  const daemon: number[] = [];
   let stopped: string | null = null;
   while (starts.length < pods && stopped === null) {
     signal.throwIfAborted();
     try {
       starts.push(await timed(() => engine.docker('run', '-d', 'busybox', 'sleep', '10000')));
+      daemon.push(await daemonMemory(engine, 'status', 'VmRSS'));
       if ((await availableKiB()) < sparedMemoryKiB) stopped = 'the host has no memory left';
     } catch (thrown) {
       stopped = messageOf(thrown);
     }
   }
-  const after = await daemonMemory(engine, 'status', 'VmRSS');
   await engine.removeContainers();
-  return { starts, before, after, stopped: starts.length === pods ? null : stopped };
+  return { starts, daemon, stopped: starts.length === pods ? null : stopped };
 }
 
 function addHyper(findings: Findings, row: Row): void {
-  const growth = (row.after - row.before) / row.starts.length;
   if (row.stopped === null) {
     addEnds(findings, 'Hyper', row, 'hundredth');
-    findings.add('Hyper: growth of hyperd per pod', 'MB', [growth], 'growth');
+    findings.add('Hyper: growth of hyperd per pod', 'MB', [growthPerPod(row.daemon)], 'growth');
     return;
   }
   // Fewer pods cannot meet the bars of a hundred: what they show is told beside.
   const reason = `pod ${String(row.starts.length + 1)} of ${String(pods)}: ${row.stopped}`;
   findings.add('Hyper: last ÷ first', '', { absent: reason }, 'hundredth');
   findings.add('Hyper: growth of hyperd per pod', 'MB', { absent: reason }, 'growth');
-  if (row.starts.length < 2 * ends) return;
+  if (row.starts.length < 2 * window) return;
   addEnds(findings, `Hyper, ${String(row.starts.length)} pods`, row);
-  findings.add('Hyper: growth of hyperd per pod until then', 'MB', [growth]);
+  findings.add('Hyper: growth of hyperd per pod until then', 'MB', [growthPerPod(row.daemon)]);
+}
+
+/** From the least memory at one end of the row to the least at the other. */
+function growthPerPod(daemon: readonly number[]): number {
+  const first = Math.min(...daemon.slice(0, window));
+  const last = Math.min(...daemon.slice(-window));
+  return (last - first) / (daemon.length - window);
 }
 
 function addEnds(findings: Findings, label: string, { starts }: Row, bar?: BarId): void {
