@@ -4,15 +4,10 @@ import { daemonMemory } from '../engines/daemon-memory.ts';
 import type { Engine } from '../engines/engine.ts';
 import { hostPid, vmOf } from '../engines/hyper-vms.ts';
 import { readIfAlive } from '../engines/processes.ts';
+import { readGuestFiles, readVmMappings } from '../engines/vm-memory.ts';
 import type { Findings } from '../findings.ts';
 import { isAbsent } from '../measure/series.ts';
-import {
-  parseSmaps,
-  readField,
-  splitVmMemory,
-  toMegabytes,
-  type VmMemory,
-} from '../measure/smaps.ts';
+import { readField, splitVmMemory, toMegabytes, type VmMemory } from '../measure/smaps.ts';
 import type { Scenario } from './scenario.ts';
 
 const pods = 5;
@@ -48,8 +43,9 @@ async function measureHyper(
   const guests: number[] = [];
   for (const name of names) {
     const vm = await vmOf(engine, name);
-    const smaps = await readIfAlive(await hostPid(engine, vm), 'smaps');
-    parts.push(splitVmMemory(parseSmaps(smaps), vm.MemoryMiB));
+    const pid = await hostPid(engine, vm);
+    const [mappings, files] = [await readVmMappings(pid), await readGuestFiles(pid)];
+    parts.push(splitVmMemory(mappings, files, vm.MemoryMiB));
   }
   // Afterwards, as a process in the guest costs memory too.
   for (const name of names) {

@@ -2,9 +2,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import type { Engine } from '../engines/engine.ts';
 import { hostPid, vmOf } from '../engines/hyper-vms.ts';
-import { readIfAlive } from '../engines/processes.ts';
+import { readVmMappings } from '../engines/vm-memory.ts';
 import { isAbsent } from '../measure/series.ts';
-import { readField, toMegabytes } from '../measure/smaps.ts';
+import { totalPss } from '../measure/smaps.ts';
 import type { Scenario } from './scenario.ts';
 
 const allocatedMiB = 256;
@@ -46,8 +46,7 @@ async function measureOnce(engine: Engine, signal: AbortSignal): Promise<Return>
   const options = ['--name', 'reclaim', '--tmpfs', '/scratch'];
   await engine.docker('run', '-d', ...options, 'busybox', 'sleep', '10000');
   const pid = await hostPid(engine, await vmOf(engine, 'reclaim'));
-  const pss = async (): Promise<number> =>
-    toMegabytes(readField(await readIfAlive(pid, 'smaps_rollup'), 'Pss'));
+  const pss = async (): Promise<number> => totalPss(await readVmMappings(pid));
   await delay(settleMs, undefined, { signal });
   const idle = await pss();
   const write = `dd if=/dev/urandom of=/scratch/file bs=1M count=${String(allocatedMiB)}`;
