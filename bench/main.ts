@@ -61,7 +61,7 @@ async function measureAll(lab: Lab, { scenarios: names, effort }: BenchOptions):
   const machine = await describeMachine(lab, root, currentLoad());
   const results: ScenarioResult[] = [];
   for (const name of names) {
-    step(`bench: ${name}`);
+    step(`bench: ${name} (${String(results.length + 1)} of ${String(names.length)})`);
     const findings = new Findings();
     let failure: string | null = null;
     try {

@@ -16,7 +16,7 @@ export interface BenchOptions {
 export const usage = `Usage: npm run bench -- [--only NAME,…] [--runs N] [--full] [--size SIZE] [--no-docker] [--list]
 
   --only NAME,…   these scenarios only; may be repeated
-  --runs N        measure everything N times (default 7; what takes long at most 3 times)
+  --runs N        measure everything N times (default 5; what takes long at most 3 times)
   --full          1 GiB through stdin and stdout and on the disk
   --size SIZE     bytes through stdin and stdout, such as 64M or 2G (default 128M)
   --no-docker     without Docker Engine as a peer: what is compared with it is not measured
@@ -28,7 +28,7 @@ export function parseOptions(args: readonly string[]): BenchOptions {
   const { values } = parseArgs({
     args: [...args],
     options: {
-      runs: { type: 'string', default: '7' },
+      runs: { type: 'string', default: '5' },
       size: { type: 'string' },
       full: { type: 'boolean', default: false },
       only: { type: 'string', multiple: true },

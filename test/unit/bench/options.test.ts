@@ -5,7 +5,7 @@ import { parseOptions, scenarioNames } from '../../../bench/options.ts';
 describe('the options of the bench', () => {
   it('have defaults', () => {
     expect(parseOptions([])).toEqual({
-      effort: { runs: 7, fewRuns: 3, stdioMiB: 128, full: false },
+      effort: { runs: 5, fewRuns: 3, stdioMiB: 128, full: false },
       scenarios: scenarioNames,
       docker: true,
       list: false,
