@@ -1,7 +1,9 @@
 import { cpus, loadavg, release, totalmem } from 'node:os';
 
 import { run } from '../hyperd/base/subprocess.ts';
-import type { TestDaemon } from '../test/support/daemon.ts';
+import type { Engine } from './engines/engine.ts';
+import type { Lab } from './engines/lab.ts';
+import { isAbsent } from './measure/series.ts';
 
 interface HyperVersion {
   readonly HypervisorVersion: string;
@@ -20,20 +22,27 @@ export interface Machine {
   readonly qemu: string;
   readonly accelerator: 'KVM' | 'TCG';
   readonly node: string;
-  readonly docker: string;
+  readonly dockerClient: string;
+  /** Docker Engine, containerd and runc of the peer, or why there is none. */
+  readonly peer: string;
   /** Commit of the tree, with a plus sign when files have changed since. */
   readonly commit: string;
   readonly hyperKernel: string;
 }
 
-/** Asks the daemon and the machine. `loadAverage` is the caller's, from before it made load itself. */
+interface DockerVersion {
+  readonly Components: readonly { readonly Name: string; readonly Version: string }[];
+}
+
+/** Asks the daemons and the machine. `loadAverage` is the caller's, from before it made load itself. */
 export async function describeMachine(
-  daemon: TestDaemon,
+  lab: Lab,
   root: string,
   loadAverage: number,
 ): Promise<Machine> {
-  const version = await daemon.api.json<HyperVersion>('GET', '/hyper/version');
-  const docker = await daemon.docker(['version', '--format', '{{.Client.Version}}']);
+  await using hyperd = await openHyperd(lab);
+  const version = await hyperd.api.json<HyperVersion>('GET', '/hyper/version');
+  const client = await hyperd.docker('version', '--format', '{{.Client.Version}}');
   const processors = cpus();
   return {
     date: new Date().toISOString().slice(0, 10),
@@ -43,11 +52,28 @@ export async function describeMachine(
     qemu: version.HypervisorVersion,
     accelerator: version.HardwareAccelerated ? 'KVM' : 'TCG',
     node: process.versions.node,
-    docker: docker.stdout.trim(),
+    dockerClient: client.trim(),
+    peer: await describePeer(lab),
     commit: await describeCommit(root),
     hyperKernel: version.HyperKernel,
     loadAverage,
   };
+}
+
+async function openHyperd(lab: Lab): Promise<Engine> {
+  const hyperd = await lab.hyperd('default');
+  if (isAbsent(hyperd)) throw new Error(hyperd.absent);
+  return hyperd;
+}
+
+async function describePeer(lab: Lab): Promise<string> {
+  const docker = await lab.docker();
+  if (isAbsent(docker)) return docker.absent;
+  const { Components } = await docker.api.json<DockerVersion>('GET', '/version');
+  const wanted = ['Engine', 'containerd', 'runc'];
+  return Components.filter(({ Name }) => wanted.includes(Name))
+    .map(({ Name, Version }) => `${Name === 'Engine' ? 'Docker Engine' : Name} ${Version}`)
+    .join(', ');
 }
 
 /** One-minute load average of now, for `describeMachine`. */
@@ -64,7 +90,8 @@ export function formatMachine(machine: Machine): string {
     `QEMU ${machine.qemu} (${machine.accelerator})`,
     `HyperKernel ${machine.hyperKernel}`,
     `Node ${machine.node}`,
-    `docker CLI ${machine.docker}`,
+    `docker CLI ${machine.dockerClient}`,
+    machine.peer,
     `commit ${machine.commit}`,
   ].join('; ');
 }

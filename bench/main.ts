@@ -1,38 +1,26 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { setMaxListeners } from 'node:events';
 import path from 'node:path';
 
 import { messageOf } from '../hyperd/base/error.ts';
-import { openDriver } from '../hyperd/hypervisor/registry.ts';
-import { buildDemoImage } from '../images/build.ts';
-import { ensureArtifacts } from '../setup/artifacts.ts';
-import { cacheDirectory, root } from '../setup/paths.ts';
+import { root } from '../setup/paths.ts';
 import { step } from '../setup/progress.ts';
-import { TestDaemon } from '../test/support/daemon.ts';
-import { Floor } from './floor.ts';
-import { currentLoad, describeMachine, formatMachine, type Machine } from './machine.ts';
-import { type BenchOptions, parseOptions, type ScenarioName, usage } from './options.ts';
-import { type Figure, isMet, toMarkdown, toText } from './report.ts';
-import { coldStart } from './scenarios/cold-start.ts';
-import { idleMemory } from './scenarios/idle-memory.ts';
-import { imageLoad } from './scenarios/image-load.ts';
-import { stdio } from './scenarios/stdio.ts';
+import { formatLimit, type Bar, bars } from './bars.ts';
+import { findLeftovers } from './engines/leftovers.ts';
+import { Lab } from './engines/lab.ts';
+import { Findings } from './findings.ts';
+import { currentLoad, describeMachine } from './machine.ts';
+import { type BenchOptions, parseOptions, scenarioNames, usage } from './options.ts';
+import type { ScenarioResult } from './report/result.ts';
+import { toSummary, toText } from './report/terminal.ts';
+import { writeResults } from './report/write-results.ts';
+import { type ScenarioName, scenarios } from './scenarios/all.ts';
 
-/** `npm run bench`: measures what docs/benchmarks.md shows, each scenario with a daemon of its own. */
+/** `npm run bench`: measures what docs/benchmarks.md describes. */
+// https://no-color.org: any value but the empty one.
+const isColored = process.stdout.isTTY && (process.env['NO_COLOR'] ?? '') === '';
 const options = readOptions();
-if (options !== null) {
-  const loadAverage = currentLoad();
-  const scenarios = await openScenarios(options);
-  const figures: Figure[] = [];
-  let machine: Machine | null = null;
-  for (const name of options.scenarios) {
-    step(`bench: ${name}`);
-    await using daemon = await TestDaemon.start(['busybox']);
-    machine ??= await describeMachine(daemon, root, loadAverage);
-    figures.push(...(await scenarios[name](daemon)));
-  }
-  if (machine !== null) await report(machine, figures);
-}
+if (options?.list === true) process.stdout.write(describeAll());
+else if (options !== null) await main(options);
 
 function readOptions(): BenchOptions | null {
   try {
@@ -44,46 +32,62 @@ function readOptions(): BenchOptions | null {
   }
 }
 
-type Scenarios = Readonly<Record<ScenarioName, (daemon: TestDaemon) => Promise<readonly Figure[]>>>;
-
-async function openScenarios({ runs, stdioMiB }: BenchOptions): Promise<Scenarios> {
-  const { kernelPath, initrdPath, mkfsErofs } = await ensureArtifacts();
-  // TestDaemon takes them from here.
-  process.env['HYPER_TEST_KERNEL'] = kernelPath;
-  process.env['HYPER_TEST_INITRD'] = initrdPath;
-  process.env['HYPER_TEST_MKFS_EROFS'] = mkfsErofs;
-  const imageOptions = { cacheDirectory, onProgress: step };
-  await buildDemoImage('busybox', imageOptions);
-  const fewRuns = Math.min(runs, 3);
-  return {
-    cold: async (daemon) => {
-      await using undo = new AsyncDisposableStack();
-      const scratch = await mkdtemp(path.join(tmpdir(), 'hyper-bench-'));
-      undo.defer(() => rm(scratch, { recursive: true }));
-      const stateFile = path.join(scratch, 'kvm.json');
-      const driver = await openDriver('qemu', { kernelPath, stateFile });
-      const floor = undo.use(await Floor.open(driver, kernelPath));
-      return await coldStart({ daemon, driver, floor, kernelPath, initrdPath, runs });
-    },
-    memory: (daemon) => idleMemory(daemon, 3),
-    stdio: (daemon) => stdio(daemon, stdioMiB, stdioMiB > 256 ? 1 : fewRuns),
-    load: async (daemon) =>
-      imageLoad(daemon, await buildDemoImage('postgres', imageOptions), fewRuns),
-  };
+async function main(chosen: BenchOptions): Promise<void> {
+  const interrupted = new AbortController();
+  // Every command that runs listens, and many run at once.
+  setMaxListeners(0, interrupted.signal);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    // Once: a second signal ends the bench at once, and the kernel ends what it started.
+    process.once(signal, () => {
+      interrupted.abort(new Error(`ended by ${signal}`));
+    });
+  }
+  let directory = '';
+  try {
+    await using lab = await Lab.open({ docker: chosen.docker, signal: interrupted.signal });
+    ({ directory } = lab);
+    await measureAll(lab, chosen);
+  } catch (thrown) {
+    process.stderr.write(`bench: ${messageOf(thrown)}\n`);
+    process.exitCode = 1;
+  }
+  const leftovers = directory === '' ? [] : await findLeftovers(directory);
+  if (leftovers.length === 0) return;
+  process.stderr.write(`bench: left behind: ${leftovers.join(', ')}\n`);
+  process.exitCode = 1;
 }
 
-async function report(machine: Machine, figures: readonly Figure[]): Promise<void> {
-  const results = path.join(root, 'bench/results');
-  await mkdir(results, { recursive: true });
-  const head = formatMachine(machine);
-  await writeFile(
-    path.join(results, 'latest.json'),
-    `${JSON.stringify({ machine, figures }, null, 2)}\n`,
-  );
-  await writeFile(path.join(results, 'latest.md'), `${head}\n\n${toMarkdown(figures)}`);
-  // https://no-color.org: any value but the empty one.
-  const isColored = process.stdout.isTTY && (process.env['NO_COLOR'] ?? '') === '';
-  process.stdout.write(`\n${head}\n\n${toText(figures, isColored)}`);
-  const missed = figures.filter((one) => !isMet(one)).length;
-  if (missed > 0) process.stdout.write(`\n${String(missed)} bar(s) missed\n`);
+async function measureAll(lab: Lab, { scenarios: names, effort }: BenchOptions): Promise<void> {
+  const machine = await describeMachine(lab, root, currentLoad());
+  const results: ScenarioResult[] = [];
+  for (const name of names) {
+    step(`bench: ${name} (${String(results.length + 1)} of ${String(names.length)})`);
+    const findings = new Findings();
+    let failure: string | null = null;
+    try {
+      await scenarios[name].measure(lab, effort, findings);
+    } catch (thrown) {
+      lab.signal.throwIfAborted();
+      failure = messageOf(thrown);
+      process.exitCode = 1;
+    }
+    const { figures, gaps } = findings;
+    const result = { name, title: scenarios[name].title, figures, gaps, failure };
+    process.stdout.write(`\n${toText(result, isColored)}`);
+    results.push(result);
+  }
+  const result = { machine, scenarios: results };
+  await writeResults(path.join(root, 'bench/results'), result);
+  process.stdout.write(`\n${toSummary(result, isColored)}`);
+}
+
+function describeAll(): string {
+  const line = (name: ScenarioName): string => {
+    const own: readonly Bar[] = Object.values(bars).filter(({ scenario }) => scenario === name);
+    const limits = own.map(
+      (bar) => `\n${' '.repeat(12)}bar: ${bar.what} ${formatLimit(bar, bar.limit)}`,
+    );
+    return `${name.padEnd(12)}${scenarios[name].title}${limits.join('')}\n`;
+  };
+  return scenarioNames.map(line).join('');
 }

@@ -1,21 +1,26 @@
 import { parseArgs } from 'node:util';
 
-export const scenarioNames = ['cold', 'memory', 'stdio', 'load'] as const;
-export type ScenarioName = (typeof scenarioNames)[number];
+import type { Effort } from './scenarios/scenario.ts';
+import { type ScenarioName, scenarios } from './scenarios/all.ts';
+
+export const scenarioNames = Object.keys(scenarios) as readonly ScenarioName[];
 
 export interface BenchOptions {
-  readonly runs: number;
-  /** How much goes through stdin and stdout. */
-  readonly stdioMiB: number;
+  readonly effort: Effort;
   readonly scenarios: readonly ScenarioName[];
+  readonly docker: boolean;
+  /** Says what there is, and measures nothing. */
+  readonly list: boolean;
 }
 
-export const usage = `Usage: npm run bench -- [--runs N] [--size SIZE | --full] [--only NAME]...
+export const usage = `Usage: npm run bench -- [--only NAME,…] [--runs N] [--full] [--size SIZE] [--no-docker] [--list]
 
-  --runs N      measure everything N times (default 5; long measurements at most 3 times)
-  --size SIZE   bytes through stdin and stdout, such as 64M or 2G (default 256M)
-  --full        the same as --size 1G
-  --only NAME   one of ${scenarioNames.join(', ')}; may be repeated
+  --only NAME,…   these scenarios only; may be repeated
+  --runs N        measure everything N times (default 5; what takes long at most 3 times)
+  --full          1 GiB through stdin and stdout and on the disk
+  --size SIZE     bytes through stdin and stdout, such as 64M or 2G (default 128M)
+  --no-docker     without Docker Engine as a peer: what is compared with it is not measured
+  --list          list the scenarios and the bars
 `;
 
 /** Parses the command line; throws what is wrong with it, for people. */
@@ -27,16 +32,21 @@ export function parseOptions(args: readonly string[]): BenchOptions {
       size: { type: 'string' },
       full: { type: 'boolean', default: false },
       only: { type: 'string', multiple: true },
+      'no-docker': { type: 'boolean', default: false },
+      list: { type: 'boolean', default: false },
     },
   });
-  if (values.full && values.size !== undefined)
-    throw new Error('--full and --size exclude each other');
-  const only = (values.only ?? []).map(parseScenario);
+  const { full } = values;
+  if (full && values.size !== undefined) throw new Error('--full and --size exclude each other');
+  const runs = parseRuns(values.runs);
+  const stdioMiB = full ? 1024 : parseSize(values.size ?? '128M');
+  const only = (values.only ?? []).flatMap((names) => names.split(',')).map(parseScenario);
   return {
-    runs: parseRuns(values.runs),
-    stdioMiB: values.full ? 1024 : parseSize(values.size ?? '256M'),
+    effort: { runs, fewRuns: Math.min(runs, 3), stdioMiB, full },
     scenarios:
       only.length === 0 ? scenarioNames : scenarioNames.filter((name) => only.includes(name)),
+    docker: !values['no-docker'],
+    list: values.list,
   };
 }
 

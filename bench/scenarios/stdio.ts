@@ -1,37 +1,44 @@
-import type { TestDaemon } from '../../test/support/daemon.ts';
-import { type Figure, figure } from '../report.ts';
-import { timed } from '../timed.ts';
+import { daemonMemory } from '../engines/daemon-memory.ts';
+import type { Engine } from '../engines/engine.ts';
+import { isAbsent, mapSamples } from '../measure/series.ts';
+import { timed } from '../measure/timed.ts';
+import { addPair, compare } from './compare.ts';
+import type { Scenario } from './scenario.ts';
 
-/** Bytes through stdin and stdout of one container; the start of a container is taken off. */
-export async function stdio(
-  daemon: TestDaemon,
-  mebibytes: number,
-  runs: number,
-): Promise<readonly Figure[]> {
-  const peakBefore = await daemon.peakMemoryMiB();
-  const walls: number[] = [];
-  const speeds: number[] = [];
-  for (let index = 0; index < runs; index++) {
-    const empty = await pump(daemon, 0);
-    const wall = await pump(daemon, mebibytes);
-    walls.push(wall / 1000);
-    speeds.push(mebibytes / ((wall - empty) / 1000));
-  }
-  return [
-    figure(`${String(mebibytes)} MiB through \`docker run -i busybox cat\``, 's', walls),
-    figure('  throughput, start taken off', 'MiB/s', speeds),
-    figure('  peak memory (RSS) of hyperd before', 'MiB', [peakBefore]),
-    figure('  peak memory (RSS) of hyperd after', 'MiB', [await daemon.peakMemoryMiB()]),
-  ];
-}
+/** Bytes through stdin and stdout of a container. */
+export const stdio: Scenario = {
+  title: 'bytes through `docker run -i busybox cat`',
+  async measure(lab, { fewRuns, stdioMiB }, findings) {
+    await using engines = await lab.prepare(['default', 'docker'], ['busybox']);
+    const engine = engines.get('default');
+    const peak = async (): Promise<number> =>
+      isAbsent(engine) ? Number.NaN : await daemonMemory(engine, 'status', 'VmHWM');
+    const before = await peak();
+    const times = await compare({
+      engines,
+      rounds: stdioMiB > 256 ? 1 : fewRuns,
+      signal: lab.signal,
+      // A smaller amount stands for 1 GiB, where the start of the container is nothing.
+      measure: async (one) => (await pump(one, stdioMiB)) - (await pump(one, 0)),
+    });
+    const what = `${String(stdioMiB)} MiB, start taken off`;
+    addPair(findings, times, { what, unit: 's', convert: (ms) => ms / 1000, bar: 'stdio' });
+    const toRate = (milliseconds: number): number => stdioMiB / (milliseconds / 1000);
+    findings.add('Hyper: throughput', 'MiB/s', mapSamples(times.hyper, toRate));
+    findings.add('Docker with runc: throughput', 'MiB/s', mapSamples(times.docker, toRate));
+    if (isAbsent(engine)) return;
+    findings.add('hyperd: peak memory (RSS) before', 'MB', [before]);
+    findings.add('hyperd: peak memory (RSS) after', 'MB', [await peak()]);
+  },
+};
 
-async function pump(daemon: TestDaemon, mebibytes: number): Promise<number> {
+async function pump(engine: Engine, mebibytes: number): Promise<number> {
   const script =
     `head -c ${String(mebibytes)}M /dev/zero | ` +
     'docker run -i --rm --log-driver none busybox cat | wc -c';
   let received = '';
   const milliseconds = await timed(async () => {
-    received = (await daemon.command('sh', ['-c', script])).stdout.trim();
+    received = (await engine.client('sh', ['-c', script])).trim();
   });
   if (received !== String(mebibytes * 2 ** 20)) {
     throw new Error(`of ${String(mebibytes)} MiB through cat, ${received} bytes came back`);

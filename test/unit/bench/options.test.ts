@@ -1,21 +1,32 @@
 import { describe, expect, it } from 'vitest';
 
-import { parseOptions } from '../../../bench/options.ts';
+import { parseOptions, scenarioNames } from '../../../bench/options.ts';
 
 describe('the options of the bench', () => {
   it('have defaults', () => {
     expect(parseOptions([])).toEqual({
-      runs: 5,
-      stdioMiB: 256,
-      scenarios: ['cold', 'memory', 'stdio', 'load'],
+      effort: { runs: 5, fewRuns: 3, stdioMiB: 128, full: false },
+      scenarios: scenarioNames,
+      docker: true,
+      list: false,
     });
   });
 
   it('say how often, how much, and what', () => {
-    const args = ['--runs', '9', '--size', '2G', '--only', 'load', '--only', 'cold'];
-    expect(parseOptions(args)).toEqual({ runs: 9, stdioMiB: 2048, scenarios: ['cold', 'load'] });
-    expect(parseOptions(['--full']).stdioMiB).toBe(1024);
-    expect(parseOptions(['--size', '64M']).stdioMiB).toBe(64);
+    const args = ['--runs', '2', '--size', '2G', '--only', 'load,start', '--only', 'exec'];
+    expect(parseOptions(args)).toEqual({
+      effort: { runs: 2, fewRuns: 2, stdioMiB: 2048, full: false },
+      scenarios: ['start', 'exec', 'load'],
+      docker: true,
+      list: false,
+    });
+    expect(parseOptions(['--size', '64M']).effort.stdioMiB).toBe(64);
+  });
+
+  it('measure the sizes of the bars, leave out Docker, or only list', () => {
+    expect(parseOptions(['--full']).effort).toMatchObject({ stdioMiB: 1024, full: true });
+    expect(parseOptions(['--no-docker']).docker).toBe(false);
+    expect(parseOptions(['--list']).list).toBe(true);
   });
 
   it.each([
@@ -24,7 +35,8 @@ describe('the options of the bench', () => {
     [['--size', '10'], '--size 10: not a size'],
     [['--size', '0M'], '--size 0M: not a size'],
     [['--full', '--size', '1M'], 'exclude each other'],
-    [['--only', 'warm'], '--only warm: known are cold'],
+    [['--only', 'warm'], '--only warm: known are start'],
+    [['--only', 'start,'], '--only : known are start'],
     [['--nope'], '--nope'],
     [['word'], 'word'],
   ])('refuse %j', (args, message) => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { toBootParts, toPhases } from '../../../bench/phases.ts';
+import { toBootParts, toPhases } from '../../../bench/measure/phases.ts';
 
 const timeline = {
   prepare: 20,

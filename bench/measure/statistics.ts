@@ -19,13 +19,6 @@ export function summarize(values: readonly number[]): Summary {
   };
 }
 
-/** Median of a ÷ median of b, with the quartiles of the ratios of the runs that were made in pairs. */
-export function summarizeRatio(a: readonly number[], b: readonly number[]): Summary {
-  if (a.length !== b.length) throw new Error('a ratio of unpaired runs');
-  const pairs = summarize(a.map((value, index) => value / (b[index] ?? Number.NaN)));
-  return { ...pairs, median: summarize(a).median / summarize(b).median };
-}
-
 /** Linear interpolation between the two nearest ranks. */
 function quantile(sorted: readonly number[], share: number): number {
   const rank = (sorted.length - 1) * share;

@@ -2,9 +2,9 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
-import type { HypervisorDriver } from '../hyperd/hypervisor/driver.ts';
-import { run } from '../hyperd/base/subprocess.ts';
-import { buildInitrd } from '../hyperstart/initrd.ts';
+import type { HypervisorDriver } from '../../hyperd/hypervisor/driver.ts';
+import { run } from '../../hyperd/base/subprocess.ts';
+import { buildInitrd } from '../../hyperstart/initrd.ts';
 
 const source = `#include <sys/reboot.h>
 int main(void) { return reboot(RB_POWER_OFF); }

@@ -2,8 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
-import { openAgentClient } from '../hyperd/agent/agent-client.ts';
-import type { HypervisorDriver, VmConfig } from '../hyperd/hypervisor/driver.ts';
+import { openAgentClient } from '../../hyperd/agent/agent-client.ts';
+import type { HypervisorDriver, VmConfig } from '../../hyperd/hypervisor/driver.ts';
 import { type BootParts, toBootParts } from './phases.ts';
 
 export interface AgentReady extends BootParts {

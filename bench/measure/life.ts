@@ -1,4 +1,4 @@
-import type { TestDaemon } from '../test/support/daemon.ts';
+import type { Engine } from '../engines/engine.ts';
 
 interface Event {
   readonly Action: string;
@@ -17,14 +17,10 @@ export interface Life {
 }
 
 /** What became of a removed container since a time (Unix milliseconds). */
-export async function readLife(
-  daemon: TestDaemon,
-  name: string,
-  sinceUnixMs: number,
-): Promise<Life> {
+export async function readLife(engine: Engine, name: string, sinceUnixMs: number): Promise<Life> {
   const query = { since: seconds(sinceUnixMs), until: seconds(Date.now()) };
   const at = new Map<string, number>();
-  for await (const event of daemon.api.lines<Event>('GET', '/events', { query })) {
+  for await (const event of engine.api.lines<Event>('GET', '/events', { query })) {
     if (event.Actor.Attributes['name'] === name) at.set(event.Action, event.timeNano / 1e6);
   }
   const between = (from: string, to: string): number =>

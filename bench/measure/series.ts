@@ -1,0 +1,67 @@
+import { messageOf } from '../../hyperd/base/error.ts';
+
+/** Something that is not there, or was not measured, and why. */
+export interface Absent {
+  readonly absent: string;
+}
+
+/** What was measured, in the order of the runs. */
+export type Samples<T> = readonly T[] | Absent;
+export type Series = Samples<number>;
+
+/** One measurement of one subject; the round counts from 0. */
+export type Measurement<T> = (round: number) => Promise<T>;
+
+export function isAbsent(value: object): value is Absent {
+  return 'absent' in value;
+}
+
+/** An action on something, or the reason why that is absent. */
+export function withPresent<T extends object, R>(
+  thing: T | Absent,
+  action: (thing: T) => R,
+): R | Absent {
+  return isAbsent(thing) ? thing : action(thing);
+}
+
+/**
+ * Measures all subjects once per round, since the machine's other load changes with time; the one that
+ * begins changes too. A subject that fails is absent from then on, and the others go on.
+ */
+export async function interleave<Name extends string, T>(
+  rounds: number,
+  subjects: Readonly<Record<Name, Measurement<T> | Absent>>,
+  signal: AbortSignal,
+): Promise<Readonly<Record<Name, Samples<T>>>> {
+  const names = Object.keys(subjects) as Name[];
+  const samples = Object.fromEntries(
+    names.map((name) => [name, isAbsent(subjects[name]) ? subjects[name] : []]),
+  ) as Record<Name, T[] | Absent>;
+  for (let round = 0; round < rounds; round++) {
+    const first = round % names.length;
+    for (const name of [...names.slice(first), ...names.slice(0, first)]) {
+      const [subject, own] = [subjects[name], samples[name]];
+      if (isAbsent(subject) || isAbsent(own)) continue;
+      signal.throwIfAborted();
+      try {
+        own.push(await subject(round));
+      } catch (thrown) {
+        samples[name] = { absent: `failed in run ${String(round + 1)}: ${messageOf(thrown)}` };
+      }
+    }
+  }
+  signal.throwIfAborted();
+  return samples;
+}
+
+/** A part of each sample, or a figure made of it. */
+export function mapSamples<T, R>(samples: Samples<T>, pick: (sample: T) => R): Samples<R> {
+  return isAbsent(samples) ? samples : samples.map(pick);
+}
+
+/** Both series run by run; the reason of the one that is absent. */
+export function combine(a: Series, b: Series, operation: (a: number, b: number) => number): Series {
+  if (isAbsent(a)) return a;
+  if (isAbsent(b)) return b;
+  return a.map((value, index) => operation(value, b[index] ?? Number.NaN));
+}
