@@ -8,7 +8,7 @@ const count = 'i=0; while true; do i=$((i+1)); echo line $i; sleep 0.1; done';
 let daemon: TestDaemon;
 
 beforeAll(async () => {
-  daemon = await TestDaemon.start(['busybox']);
+  daemon = await TestDaemon.start(['busybox'], ['--template', 'off']);
 });
 
 afterAll(async () => {

@@ -7,6 +7,7 @@ import type { ChildProcess } from 'node:child_process';
 
 import { ApiClient } from '../../hyper-cli/api-client.ts';
 import { run, spawnProcess } from '../../hyperd/base/subprocess.ts';
+import { testMkfsErofs } from './erofs.ts';
 
 const root = path.join(import.meta.dirname, '../..');
 const cache = process.env['HYPER_CACHE'] ?? path.join(homedir(), '.cache/hyper');
@@ -27,21 +28,27 @@ export class TestDaemon implements AsyncDisposable {
   readonly directory: string;
   readonly socket: string;
   readonly namespace: string;
+  readonly #flags: readonly string[];
   #hyperd: ChildProcess | null = null;
   #log = '';
 
-  private constructor(directory: string, namespace: string) {
+  private constructor(directory: string, namespace: string, flags: readonly string[]) {
+    this.#flags = flags;
     this.directory = directory;
     this.namespace = namespace;
     this.socket = path.join(directory, 'hyper.sock');
   }
 
-  static async start(images: readonly string[]): Promise<TestDaemon> {
+  /** With images loaded; `flags` are further ones of hyperd. */
+  static async start(
+    images: readonly string[],
+    flags: readonly string[] = [],
+  ): Promise<TestDaemon> {
     const directory = await mkdtemp(path.join(tmpdir(), 'hyt-'));
     const namespace = path.basename(directory);
     await run('ip', ['netns', 'add', namespace]);
     await run('ip', ['-n', namespace, 'link', 'set', 'lo', 'up']);
-    const daemon = new TestDaemon(directory, namespace);
+    const daemon = new TestDaemon(directory, namespace, flags);
     await daemon.startHyperd();
     for (const image of images) await daemon.load(image);
     return daemon;
@@ -57,14 +64,14 @@ export class TestDaemon implements AsyncDisposable {
   }
 
   async startHyperd(): Promise<void> {
-    const { HYPER_TEST_MKFS_EROFS } = process.env;
     const flags = [
       ...['--kernel', await newestArtifact('kernel')],
       ...['--initrd', await newestArtifact('initrd')],
-      ...['--mkfs-erofs', HYPER_TEST_MKFS_EROFS ?? path.join(cache, 'erofs-utils/bin/mkfs.erofs')],
+      ...['--mkfs-erofs', await testMkfsErofs()],
       ...['--data-root', path.join(this.directory, 'data')],
       ...['--exec-root', path.join(this.directory, 'run')],
       ...['--host', `unix://${this.socket}`],
+      ...this.#flags,
     ];
     const hyperd = spawnProcess(
       'nsenter',
@@ -158,7 +165,7 @@ export class TestDaemon implements AsyncDisposable {
     return pids;
   }
 
-  /** What is left in the host of pods: VMs, TAP devices, run directories. */
+  /** What is left in the host of pods and of VMs that wait for one: processes, TAP devices, sockets, mounts. */
   async leftovers(): Promise<readonly string[]> {
     const links = await run('ip', ['-n', this.namespace, '-brief', 'link']);
     const taps = links.stdout
@@ -168,8 +175,11 @@ export class TestDaemon implements AsyncDisposable {
       () => [],
     );
     const sockets = runs.filter((file) => file.endsWith('.sock') && file !== 'hyper.sock');
+    const mounts = (await readFile('/proc/self/mounts', 'utf8'))
+      .split('\n')
+      .filter((line) => line.includes(` ${this.directory}/`));
     const vms = await this.vmPids();
-    return [...vms.map((pid) => `VM process ${String(pid)}`), ...taps, ...sockets];
+    return [...mounts, ...vms.map((pid) => `VM process ${String(pid)}`), ...taps, ...sockets];
   }
 
   /** Highest resident size that hyperd has had. */
@@ -190,9 +200,10 @@ export class TestDaemon implements AsyncDisposable {
     const left: string[] = [];
     try {
       if (await this.#answers()) await this.removeAll();
+      // The VMs that wait for a container are hyperd's own: they end with it.
+      await this.stopHyperd('SIGTERM');
       left.push(...(await this.leftovers()));
     } finally {
-      await this.stopHyperd('SIGTERM');
       for (const pid of await this.vmPids()) process.kill(pid, 'SIGKILL');
       await run('ip', ['netns', 'delete', this.namespace]);
       await rm(this.directory, { recursive: true, force: true });
