@@ -182,12 +182,6 @@ export class TestDaemon implements AsyncDisposable {
     return [...mounts, ...vms.map((pid) => `VM process ${String(pid)}`), ...taps, ...sockets];
   }
 
-  /** Highest resident size that hyperd has had. */
-  async peakMemoryMiB(): Promise<number> {
-    const status = await readFile(`/proc/${String(this.#hyperd?.pid)}/status`, 'utf8');
-    return Math.round(Number(/^VmHWM:\s+(\d+)/m.exec(status)?.[1]) / 1024);
-  }
-
   async removeAll(): Promise<void> {
     const list = await this.api.json<readonly { Id: string }[]>('GET', '/containers/json', {
       query: { all: true },

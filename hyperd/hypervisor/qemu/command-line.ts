@@ -23,7 +23,11 @@ export const stateDescriptor = 3;
  * before that works goes to the serial port, so that an early panic is not silent. A panic resets at
  * once, which `-no-reboot` turns into an exit. `quiet` comes first: it holds only for consoles after it.
  */
-const kernelWords = ['quiet', 'console=hvc0', 'earlyprintk=ttyS0', 'panic=-1', 'reboot=t'];
+const kernelWords = [
+  ...['quiet', 'console=hvc0', 'earlyprintk=ttyS0', 'panic=-1', 'reboot=t'],
+  // The driver would make one interface that every container sees.
+  'dummy.numdummies=0',
+];
 
 export interface HostCapabilities {
   readonly kvm: boolean;

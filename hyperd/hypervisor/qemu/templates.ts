@@ -41,11 +41,11 @@ export class QemuTemplates implements TemplateAbility {
 
   constructor(config: QemuTemplatesConfig) {
     this.#config = config;
-    const { kvm, qboot, vhostNet } = config.host;
-    const processor = kvm ? processorKey() : 'emulated';
-    this.key = [`qemu-${config.version}`, processor, `qboot=${String(qboot)}`]
-      .concat(`vhost=${String(vhostNet)}`)
-      .join(' ');
+    const processor = config.host.kvm ? processorKey() : 'emulated';
+    const machine = vmArguments({ id: '', runDirectory: '', vcpus: 1 }, config.host);
+    const boot = bootArguments({ kernelPath: '', initrdPath: '', kernelArguments: [kernelWord] });
+    const shape = JSON.stringify([...machine, ...boot, ...slotArguments()]);
+    this.key = `qemu-${config.version} ${processor} vhost=${String(config.host.vhostNet)} ${shape}`;
   }
 
   supports(shape: TemplateShape): boolean {

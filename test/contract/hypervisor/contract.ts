@@ -141,7 +141,10 @@ export function hypervisorContract(name: string, open: () => Promise<ContractSub
         await vm.resume();
       }
       if (subject.driver.features.hotplug.includes('disk')) {
-        expect(await vm.plug(await disk('late'), patient())).toEqual({ id: 'late' });
+        expect(await vm.plug(await disk('late'), patient())).toEqual({
+          id: 'late',
+          guestName: 'late',
+        });
         await vm.unplug('late', patient());
         await vm.unplug('late', patient());
       }

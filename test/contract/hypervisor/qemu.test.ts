@@ -3,9 +3,10 @@ import path from 'node:path';
 
 import { openQemuDriver } from '../../../hyperd/hypervisor/qemu/driver.ts';
 import { newestArtifact } from '../../support/daemon.ts';
-import { hypervisorContract } from './contract.ts';
+import { type ContractSubject, hypervisorContract } from './contract.ts';
+import { templateContract } from './templates.ts';
 
-hypervisorContract('qemu', async () => {
+async function open(): Promise<ContractSubject> {
   const kernelPath = await newestArtifact('kernel');
   const stateFile = path.join(tmpdir(), 'hyper-contract-kvm.json');
   return {
@@ -13,4 +14,7 @@ hypervisorContract('qemu', async () => {
     kernelPath,
     initrdPath: await newestArtifact('initrd'),
   };
-});
+}
+
+hypervisorContract('qemu', open);
+templateContract('qemu', open);
