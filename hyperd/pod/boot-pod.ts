@@ -219,7 +219,7 @@ async function createEndpoint(
   if (spec.network === 'none') return null;
   // A container that has just ended still holds its ports until its VM is down.
   if (spec.ports.length > 0) {
-    await Promise.all(context.table.all().map(({ pod }) => pod.settled()));
+    await Promise.all([...context.table.all().map(({ pod }) => pod.settled()), ...context.leaving]);
   }
   const { network } = context;
   const phase = `failed to set up container networking: endpoint ${containerName}`;

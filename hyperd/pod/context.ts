@@ -58,6 +58,8 @@ export interface PodContext {
   readonly deadlines: Deadlines;
   /** VMs that need no boot; null: there are none. Set once, when the daemon has taken up its records. */
   warm: WarmVms | null;
+  /** Removals that go on though their containers are gone for their users. */
+  readonly leaving: Set<Promise<void>>;
   /** Serialises creates and renames: names are unique. */
   readonly names: Mutex;
   /** Aborts when the daemon lets go. */

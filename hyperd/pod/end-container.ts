@@ -5,7 +5,7 @@ import type { Container } from './container.ts';
 import { type ContainerExit, isRunning } from './container-state.ts';
 import type { PodContext } from './context.ts';
 import { consoleNote } from './phase.ts';
-import { deleteContainer } from './delete-container.ts';
+import { deleteEndedContainer } from './delete-container.ts';
 import { scheduleRestart, shouldRestart } from './due-restart.ts';
 import type { Run, RunEnd } from './run.ts';
 
@@ -133,9 +133,10 @@ async function clearUp(
     readonly removes: boolean;
   },
 ): Promise<void> {
+  if (options.removes) {
+    await deleteEndedContainer(context, container);
+    return;
+  }
   await container.pod.stop({ graceful: options.graceful });
   if (options.restart !== null) scheduleRestart(context, container, options.restart);
-  else if (options.removes) {
-    await container.pod.mutex.run(() => deleteContainer(context, container));
-  }
 }

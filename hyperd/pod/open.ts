@@ -75,6 +75,7 @@ export async function openContainerService(
       ...dependencies.deadlines,
     },
     warm: null,
+    leaving: new Set(),
     names: new Mutex(),
     closing: closing.signal,
   };

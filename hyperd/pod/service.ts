@@ -144,7 +144,10 @@ export class Containers implements ContainerService {
 
   /** Lets go of everything; the VMs run on. */
   async letGo(): Promise<void> {
-    await Promise.all(this.#context.table.all().map((container) => letGo(container)));
+    await Promise.all([
+      ...this.#context.table.all().map((container) => letGo(container)),
+      ...this.#context.leaving,
+    ]);
   }
 
   #find(nameOrId: string): Container {

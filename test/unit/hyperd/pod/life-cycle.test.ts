@@ -69,6 +69,8 @@ describe('a container', () => {
 
     expect(await exited).toEqual({ exitCode: 0, error: null });
     expect(() => bench.containers.get(id)).toThrow(`No such container: ${id}`);
+    // Its VM and files go afterwards; the end of the service waits for that.
+    await bench.containers[Symbol.asyncDispose]();
     expect(await bench.leftovers()).toEqual({ runs: [], data: [] });
   });
 
