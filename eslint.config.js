@@ -78,7 +78,14 @@ export default tseslint.config(
     rules: { 'no-restricted-properties': 'off' },
   },
   {
-    files: ['**/main.ts', '**/config.ts', 'setup/**/*.ts', 'bench/**/*.ts', '**/build.ts'],
+    files: [
+      '**/main.ts',
+      '**/config.ts',
+      '**/config-settings.ts',
+      'setup/**/*.ts',
+      'bench/**/*.ts',
+      '**/build.ts',
+    ],
     rules: { 'no-restricted-properties': 'off' },
   },
   {

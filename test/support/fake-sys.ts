@@ -11,6 +11,7 @@ import type {
 } from '../../hyperstart/sys/sys.ts';
 import { SysError } from '../../hyperstart/sys/sys.ts';
 import { FakeFileSystem } from './fake-file-system.ts';
+import { FakeVirtioBus, type NetworkDevice } from './fake-virtio-bus.ts';
 
 const cgroupRoot = '/sys/fs/cgroup';
 /** Control files that a new cgroup has, with what they hold at first. */
@@ -40,12 +41,6 @@ export const imagePath = '/test-image';
 /** The VM is off: nothing runs after powerOff. */
 class PoweredOff extends Error {}
 
-interface Nic {
-  readonly index: number;
-  name: string;
-  readonly macAddress: string;
-}
-
 /** A guest kernel in memory, for everything of hyperstart outside its sys folder. */
 export class FakeSys implements Sys {
   readonly files = new FakeFileSystem();
@@ -55,7 +50,9 @@ export class FakeSys implements Sys {
   readonly mounts: MountOptions[] = [];
   readonly spawned: SpawnOptions[] = [];
   readonly channel = new FakeChannel();
-  readonly nics: Nic[] = [{ index: 1, name: 'lo', macAddress: '00:00:00:00:00:00' }];
+  readonly virtio = new FakeVirtioBus(this.files, (uevent) => {
+    this.emitUevent(uevent);
+  });
   /** Device programs by cgroup. */
   readonly devicePrograms = new Map<string, ArrayBuffer>();
   /** Thrown by the next call of this name. */
@@ -72,13 +69,12 @@ export class FakeSys implements Sys {
   #timers: { readonly at: number; readonly callback: () => void }[] = [];
 
   constructor() {
-    for (const path of ['/proc', '/sys/class/block', '/dev', '/run', imagePath]) {
+    for (const path of ['/proc', '/dev', '/run', imagePath]) {
       this.files.putDirectory(path);
     }
     this.files.put('/proc/meminfo', 'MemTotal: 113000 kB\nMemFree: 1 kB\nMemAvailable: 97000 kB\n');
     this.files.put('/proc/pressure/memory', 'some avg10=12.50 avg60=0.00 avg300=0.00 total=1\n');
     this.files.put('/proc/sys/vm/max_map_count', '65530');
-    this.files.put('/sys/class/net/lo/ifindex', '1\n');
     this.#makeCgroup(cgroupRoot);
   }
 
@@ -86,14 +82,15 @@ export class FakeSys implements Sys {
 
   /** Puts a disk of this serial in, as hot-plug does. */
   plugDisk(name: string, serial: string): void {
-    this.files.put(`/sys/class/block/${name}/serial`, serial);
-    this.emitUevent(`add@/devices/pci0000:00/virtio1/block/${name}\nSUBSYSTEM=block`);
+    this.virtio.plug({ driver: 'virtio_blk', serial }, name);
   }
 
   plugNic(index: number, name: string, macAddress: string): void {
-    this.nics.push({ index, name, macAddress });
-    this.files.put(`/sys/class/net/${name}/ifindex`, `${String(index)}\n`);
-    this.emitUevent(`add@/devices/pci0000:00/net/${name}\nSUBSYSTEM=net`);
+    this.virtio.plug({ driver: 'virtio_net', macAddress }, name, index);
+  }
+
+  get nics(): readonly NetworkDevice[] {
+    return this.virtio.nics;
   }
 
   emitUevent(uevent: string): void {
@@ -184,6 +181,7 @@ export class FakeSys implements Sys {
   writeFile(path: string, text: string, mode?: number): void {
     this.#throwPlanned(`write ${path}`);
     this.files.write(path, text, mode);
+    if (path.startsWith('/sys/bus/virtio/drivers/')) this.virtio.written(path, text);
     if (!path.startsWith(cgroupRoot)) return;
     const directory = path.slice(0, path.lastIndexOf('/'));
     if (path.endsWith('/cgroup.freeze') && !this.freezeDelayed) {
@@ -333,17 +331,13 @@ export class FakeSys implements Sys {
     indexByMacAddress: (macAddress) =>
       this.nics.find((nic) => nic.macAddress === macAddress)?.index ?? null,
     rename: (index, name) => {
-      if (this.nics.some((nic) => nic.name === name)) {
-        throw new SysError('rename', 'EEXIST', 'File exists');
-      }
-      const nic = this.nics.find((candidate) => candidate.index === index);
-      if (nic === undefined) throw new SysError('rename', 'ENODEV', 'No such device');
-      this.files.removeFile(`/sys/class/net/${nic.name}/ifindex`);
-      nic.name = name;
-      this.files.put(`/sys/class/net/${name}/ifindex`, `${String(index)}\n`);
+      this.virtio.rename(index, name);
       this.journal.push(`rename ${String(index)} ${name}`);
     },
-    setMacAddress: (index, macAddress) => this.journal.push(`mac ${String(index)} ${macAddress}`),
+    setMacAddress: (index, macAddress) => {
+      this.virtio.setMacAddress(index, macAddress);
+      this.journal.push(`mac ${String(index)} ${macAddress}`);
+    },
     setUp: (index, mtu) => this.journal.push(`up ${String(index)} ${String(mtu)}`),
     addAddress: (index, cidr) => this.journal.push(`address ${String(index)} ${cidr}`),
     addRoute: (destination, gateway, index) =>

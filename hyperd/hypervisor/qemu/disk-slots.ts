@@ -52,42 +52,46 @@ export function slotArguments(): readonly string[] {
  * quicker than hot-plug, by which the guest's ACPI code has to find a new device.
  */
 export class DiskSlots {
-  readonly #qmp: QmpClient;
-  /** Disk id by slot name; null until QEMU was asked. */
-  #taken: Map<string, string> | null = null;
-  #hasSlots = false;
+  readonly #qmp: Pick<QmpClient, 'execute'>;
+  /** Null until QEMU was asked. Disks are plugged several at once: they ask once, and share the answer. */
+  #occupancy: Promise<Occupancy> | null = null;
 
-  constructor(qmp: QmpClient) {
+  constructor(qmp: Pick<QmpClient, 'execute'>) {
     this.#qmp = qmp;
   }
 
   /** The serial of the slot that took the disk; null when no slot is free, or the VM has none. */
   async plug(disk: Disk): Promise<string | null> {
-    const taken = await this.#look();
+    const { hasSlots, taken } = await this.#look();
     const slot = slots.find(({ name, readOnly }) => readOnly === disk.readOnly && !taken.has(name));
-    if (!this.#hasSlots || slot === undefined) return null;
+    if (!hasSlots || slot === undefined) return null;
     taken.set(slot.name, disk.id);
-    try {
-      await Promise.all([
-        this.#qmp.execute('blockdev-add', blockNode(disk)),
-        this.#fill(slot, nodeName(disk.id)),
-      ]);
-    } catch (thrown) {
-      taken.delete(slot.name);
-      throw thrown;
-    }
-    return slot.name;
+    const steps = await Promise.allSettled([
+      this.#qmp.execute('blockdev-add', blockNode(disk)),
+      this.#fill(slot, nodeName(disk.id)),
+    ]);
+    const failed = steps.find((step) => step.status === 'rejected');
+    if (failed === undefined) return slot.name;
+    // What of it was done is undone; the other step fails there as it has failed here.
+    await this.#fill(slot, emptyNode(slot)).catch(() => undefined);
+    if (steps[0].status === 'fulfilled') await this.#removeNode(disk.id).catch(() => undefined);
+    taken.delete(slot.name);
+    throw failed.reason;
   }
 
   /** False when no slot has this disk. The guest must not use it any more. */
   async unplug(diskId: string): Promise<boolean> {
-    const taken = await this.#look();
+    const { taken } = await this.#look();
     const slot = slots.find(({ name }) => taken.get(name) === diskId);
     if (slot === undefined) return false;
     await this.#fill(slot, emptyNode(slot));
-    await this.#qmp.execute('blockdev-del', { 'node-name': nodeName(diskId) });
+    await this.#removeNode(diskId);
     taken.delete(slot.name);
     return true;
+  }
+
+  async #removeNode(diskId: string): Promise<void> {
+    await this.#qmp.execute('blockdev-del', { 'node-name': nodeName(diskId) });
   }
 
   async #fill(slot: Slot, node: string): Promise<void> {
@@ -96,20 +100,33 @@ export class DiskSlots {
   }
 
   /** QEMU itself knows what is where: an adopted VM is no special case. */
-  async #look(): Promise<Map<string, string>> {
-    if (this.#taken !== null) return this.#taken;
+  #look(): Promise<Occupancy> {
+    this.#occupancy ??= this.#ask().catch((thrown: unknown) => {
+      this.#occupancy = null;
+      throw thrown;
+    });
+    return this.#occupancy;
+  }
+
+  async #ask(): Promise<Occupancy> {
     const taken = new Map<string, string>();
+    let hasSlots = false;
     const blocks = await this.#qmp.execute('query-block');
     for (const block of Array.isArray(blocks) ? (blocks as readonly BlockInfo[]) : []) {
       const slot = slots.find((each) => block.qdev?.includes(`/${deviceOf(each)}/`));
       if (slot === undefined) continue;
-      this.#hasSlots = true;
+      hasSlots = true;
       const node = block.inserted?.['node-name'] ?? '';
       if (node.startsWith('node-')) taken.set(slot.name, node.slice('node-'.length));
     }
-    this.#taken = taken;
-    return taken;
+    return { hasSlots, taken };
   }
+}
+
+interface Occupancy {
+  readonly hasSlots: boolean;
+  /** Disk id by slot name. */
+  readonly taken: Map<string, string>;
 }
 
 /** Of QEMU's `BlockInfo` what we read. */

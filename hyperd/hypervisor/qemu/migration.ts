@@ -10,7 +10,7 @@ import type { QmpClient } from './qmp-client.ts';
 import type { VmEvents } from './vm-events.ts';
 
 export interface MigrationParts {
-  readonly qmp: QmpClient;
+  readonly qmp: Pick<QmpClient, 'execute'>;
   readonly events: VmEvents;
 }
 
