@@ -1,7 +1,12 @@
 import Type, { type Static } from 'typebox';
 
-/** A running VM, as `GET /hyper/vms` lists it. */
+/** Where a VM came from: it waited in the pool, was cloned of a template, or booted. */
+const Origin = Type.Union([Type.Literal('pool'), Type.Literal('template'), Type.Literal('boot')]);
+
+/** A VM, as `GET /hyper/vms` lists it. One that waits in the pool has no container: '' there. */
 export const VmSummary = Type.Object({
+  State: Type.Union([Type.Literal('running'), Type.Literal('paused'), Type.Literal('waiting')]),
+  Origin,
   ContainerId: Type.String(),
   ContainerName: Type.String(),
   Image: Type.String(),
@@ -32,5 +37,9 @@ export const HyperVersion = Type.Object({
   HardwareAccelerated: Type.Boolean(),
   HyperKernel: Type.String(),
   NodeVersion: Type.String(),
+  /** VMs are clones of templates; false: every one is booted. */
+  Templates: Type.Boolean(),
+  /** How many VMs are to wait for a container. */
+  PoolSize: Type.Integer(),
 });
 export type HyperVersion = Static<typeof HyperVersion>;

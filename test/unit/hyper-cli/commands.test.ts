@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { type FakeApi, startFakeApi } from '../../support/fake-api.ts';
+import { fakeWaitingVm } from '../../support/fake-container.ts';
 import { runHyper, startHyper } from '../../support/hyper-cli.ts';
 
 let api: FakeApi;
@@ -175,6 +176,24 @@ describe('other commands', () => {
       'timed 200\n',
     );
     await hyper('rm', '-f', 'timed');
+  });
+
+  it('vm ls tells where VMs came from, and which ones wait', async () => {
+    api.containers.warm = { templates: true, poolSize: 1, waiting: [fakeWaitingVm] };
+    const id = await create('owner', 'sleep', '60');
+    await hyper('start', 'owner');
+    const { stdout } = await hyper('vm', 'ls');
+    expect(stdout.replace(/ +/g, ' ')).toBe(
+      'CONTAINER STATE ORIGIN HYPERVISOR PID CPUS MEMORY KERNEL START\n' +
+        'owner running boot fake 4242 1 128MiB 6.12.0-hyper 200ms\n' +
+        '- waiting pool fake 4343 1 128MiB 6.12.0-hyper -\n',
+    );
+    expect((await hyper('vm', 'ls', '-q')).stdout).toBe(`${id.slice(0, 12)}\n`);
+    const [, waiting = ''] = (await hyper('vm', 'ls', '--json')).stdout.split('\n');
+    const fields = { ContainerId: '', State: 'waiting', Origin: 'pool' };
+    expect(JSON.parse(waiting)).toMatchObject(fields);
+    await hyper('rm', '-f', 'owner');
+    api.containers.warm = { templates: false, poolSize: 0, waiting: [] };
   });
 
   it('an unknown one is told with the nearest that there is', async () => {

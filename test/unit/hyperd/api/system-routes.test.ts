@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
 import { type FakeApi, startFakeApi } from '../../../support/fake-api.ts';
+import { fakeWaitingVm } from '../../../support/fake-container.ts';
 import { RawConnection } from '../../../support/raw-http.ts';
 
 let api: FakeApi;
@@ -176,6 +177,8 @@ test('the VMs behind containers are told under /hyper', async () => {
   const id = await startContainer('web');
   expect((await get('/hyper/vms')).json()).toEqual([
     {
+      State: 'running',
+      Origin: 'boot',
       ContainerId: id,
       ContainerName: 'web',
       Image: 'busybox',
@@ -198,6 +201,20 @@ test('the VMs behind containers are told under /hyper', async () => {
   await expect.poll(() => api.containers.get('web').vm).toBeNull();
   expect((await get('/hyper/vms/web/console')).statusCode).toBe(409);
   expect((await get('/hyper/vms')).json()).toEqual([]);
+});
+
+test('VMs that wait for a container are told with those that have one', async () => {
+  api.containers.warm = { templates: true, poolSize: 2, waiting: [fakeWaitingVm] };
+  const id = await startContainer('web');
+  await api.containers.pause('web');
+  expect((await get('/hyper/vms')).json()).toMatchObject([
+    { State: 'paused', Origin: 'boot', ContainerId: id },
+    {
+      ...{ State: 'waiting', Origin: 'pool', ContainerId: '', ContainerName: '', Image: '' },
+      ...{ Pid: 4343, Timeline: {} },
+    },
+  ]);
+  expect((await get('/hyper/version')).json()).toMatchObject({ Templates: true, PoolSize: 2 });
 });
 
 const events = async (query: Record<string, string>) => {
