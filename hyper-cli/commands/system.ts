@@ -4,7 +4,7 @@ import type { StartTimeline, VmSummary } from '../../hyperd/api/schema/hyper.ts'
 import type { ApiClient } from '../api-client.ts';
 import { formatTemplate } from '../output/format.ts';
 import { type ListOptions, type ListRow, printList, withListOptions } from '../output/list.ts';
-import { formatTimeline } from '../output/timeline.ts';
+import { formatTimeline, totalMs } from '../output/timeline.ts';
 import { filterQuery } from './filters.ts';
 import { printVersion } from './version.ts';
 
@@ -71,15 +71,12 @@ function vmCommand(api: () => ApiClient): Command {
       process.stdout.write(Text);
     });
   vm.command('timeline')
-    .description('milliseconds of the last start: marks up to agent, then durations')
+    .description('where the VM of the last start came from, and the milliseconds of each phase')
     .argument('<container>')
     .addHelpText('after', '\nExample:\n  hyper vm timeline web')
     .action(async (name: string) => {
-      const { Timeline } = await api().json<StartTimeline>(
-        'GET',
-        `/hyper/containers/${name}/timeline`,
-      );
-      process.stdout.write(formatTimeline(Timeline));
+      const path = `/hyper/containers/${name}/timeline`;
+      process.stdout.write(formatTimeline(await api().json<StartTimeline>('GET', path)));
     });
   return vm;
 }
@@ -90,7 +87,11 @@ const vmHeader = [
 ];
 
 function vmRow(vm: VmSummary): ListRow {
-  const fields = { ...vm, ID: vm.ContainerId.slice(0, 12), BootMs: bootMs(vm) };
+  const fields = {
+    ...vm,
+    ID: vm.ContainerId.slice(0, 12),
+    StartMs: Math.round(totalMs(vm.Timeline)),
+  };
   const isWaiting = vm.State === 'waiting';
   const cells = {
     CONTAINER: isWaiting ? '-' : vm.ContainerName,
@@ -101,11 +102,7 @@ function vmRow(vm: VmSummary): ListRow {
     CPUS: String(vm.Vcpus),
     MEMORY: `${String(vm.MemoryMiB)}MiB`,
     KERNEL: vm.KernelRelease,
-    START: isWaiting ? '-' : `${String(fields.BootMs)}ms`,
+    START: isWaiting ? '-' : `${String(fields.StartMs)}ms`,
   };
   return { id: fields.ID, fields, cells };
-}
-
-function bootMs(vm: VmSummary): number {
-  return Math.round(Math.max(0, ...Object.values(vm.Timeline)));
 }

@@ -4,6 +4,7 @@ import type { Platform } from '../image/image-store.ts';
 import type { LogEntry, LogReadOptions } from '../log/container-log.ts';
 import type { EndpointRecord } from '../network/network-manager.ts';
 import type { ContainerConfig, ExecConfig, HostConfig } from './docker-config.ts';
+import type { Timeline } from './phase-clock.ts';
 import type { VmOrigin } from './warm/warm-vms.ts';
 
 /**
@@ -136,8 +137,16 @@ export interface ContainerView {
   readonly networkMode: 'bridge' | 'none';
   readonly logPath: string;
   readonly execIds: readonly string[];
+  /** Of the last time that it came to run; kept when its VM has ended. null: it never did. */
+  readonly lastStart: LastStart | null;
   /** The VM: null when none runs. */
   readonly vm: VmView | null;
+}
+
+/** How a start went. */
+export interface LastStart {
+  readonly origin: VmOrigin;
+  readonly timeline: Timeline;
 }
 
 export interface VmView {
@@ -146,8 +155,6 @@ export interface VmView {
   readonly memoryMiB: number;
   readonly vcpus: number;
   readonly origin: VmOrigin;
-  /** Milliseconds by phase of the last start: spawn, kernel, agent, mounts, process, … */
-  readonly timeline: Readonly<Record<string, number>>;
   readonly kernelRelease: string;
   readonly consoleTail: () => string;
 }

@@ -29,6 +29,7 @@ export function toContainerView(context: PodContext, container: Container): Cont
     networkMode: hostConfig.NetworkMode === 'none' ? 'none' : 'bridge',
     logPath: driver === 'none' ? '' : `${directory}/${container.id}-json.log`,
     execIds: context.execs.idsOf(container.id),
+    lastStart: record.lastStart ?? null,
     vm: isRunning(state) ? toVmView(state.run.machine) : null,
   };
 }
@@ -39,21 +40,21 @@ export function toWarmVmsView({ warm }: PodContext): WarmVmsView {
   const waiting = warm.waiting.map(({ vm, agent, template }) =>
     toVmView({
       ...{ vm, size: template.shape, origin: 'pool' },
-      ...{ timeline: {}, kernelRelease: agent.hello.kernelRelease },
+      kernelRelease: agent.hello.kernelRelease,
     }),
   );
   return { templates: true, poolSize: warm.poolSize, waiting };
 }
 
-type ViewedMachine = Pick<PodMachine, 'vm' | 'size' | 'origin' | 'timeline' | 'kernelRelease'>;
+type ViewedMachine = Pick<PodMachine, 'vm' | 'size' | 'origin' | 'kernelRelease'>;
 
-function toVmView({ vm, size, origin, timeline, kernelRelease }: ViewedMachine): VmView {
+function toVmView({ vm, size, origin, kernelRelease }: ViewedMachine): VmView {
   return {
     hypervisor: vm.record.hypervisor,
     pid: vm.record.pid,
     memoryMiB: size.memoryMiB,
     vcpus: size.vcpus,
-    ...{ origin, timeline, kernelRelease },
+    ...{ origin, kernelRelease },
     consoleTail: () => vm.consoleTail(),
   };
 }

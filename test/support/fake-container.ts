@@ -7,6 +7,7 @@ import type {
   ContainerStatsView,
   ContainerView,
   CreateRequest,
+  LastStart,
   VmView,
   WaitCondition,
   WaitResult,
@@ -19,13 +20,15 @@ export const fakeVm: VmView = {
   memoryMiB: 128,
   vcpus: 1,
   origin: 'boot',
-  timeline: { spawn: 10, kernel: 200 },
   kernelRelease: '6.12.0-hyper',
   consoleTail: () => 'the guest kernel says hello\n',
 };
 
 /** A VM of the pool. */
-export const fakeWaitingVm: VmView = { ...fakeVm, pid: 4343, origin: 'pool', timeline: {} };
+export const fakeWaitingVm: VmView = { ...fakeVm, pid: 4343, origin: 'pool' };
+
+/** How the fakes start. */
+export const fakeStart: LastStart = { origin: 'boot', timeline: { spawn: 10, agent: 200 } };
 
 /** A container of FakeContainerService: its request, its state and its process. */
 export class FakeContainer {
@@ -114,6 +117,7 @@ export class FakeContainer {
       networkMode: hostConfig.NetworkMode === 'none' ? 'none' : 'bridge',
       logPath: '',
       execIds: [],
+      lastStart: this.startedUnixMs === null ? null : fakeStart,
       vm: this.isRunning ? vm : null,
     };
   }

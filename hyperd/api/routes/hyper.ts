@@ -45,19 +45,26 @@ export function hyperRoutes({ containers, system }: ApiDependencies): FastifyPlu
     });
 
     app.get('/hyper/containers/:id/timeline', { schema }, async (request, reply) => {
-      const timeline: StartTimeline = {
-        Timeline: { ...containers.get(request.params.id).vm?.timeline },
-      };
-      return reply.send(timeline);
+      const { name, lastStart } = containers.get(request.params.id);
+      if (lastStart === null) {
+        throw new HyperError('CONFLICT', `container ${name} was never started`);
+      }
+      const { origin, timeline } = lastStart;
+      const answer: StartTimeline = { Origin: origin, Timeline: { ...timeline } };
+      return reply.send(answer);
     });
     return Promise.resolve();
   };
 }
 
 /** None for a container that does not run. */
-function toVmSummaries({ id, name, imageName, state, vm }: ContainerView): readonly VmSummary[] {
+function toVmSummaries(view: ContainerView): readonly VmSummary[] {
+  const { id, name, imageName, state, lastStart, vm } = view;
   if (vm === null) return [];
-  const container = { ContainerId: id, ContainerName: name, Image: imageName };
+  const container = {
+    ...{ ContainerId: id, ContainerName: name, Image: imageName },
+    Timeline: { ...lastStart?.timeline },
+  };
   const summary = summarise(vm, state.status === 'paused' ? 'paused' : 'running');
   return [{ ...summary, ...container }];
 }
@@ -74,6 +81,6 @@ function summarise(vm: VmView, state: VmSummary['State']): VmSummary {
     MemoryMiB: vm.memoryMiB,
     Vcpus: vm.vcpus,
     KernelRelease: vm.kernelRelease,
-    Timeline: { ...vm.timeline },
+    Timeline: {},
   };
 }
