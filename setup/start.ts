@@ -124,9 +124,9 @@ function report({ output, hostKernel, vm, memory, startMs }: Demonstration): voi
     const { Hypervisor, Vcpus, MemoryMiB, Timeline } = vm;
     lines.push(
       `  its VM               ${Hypervisor}, ${String(Vcpus)} vCPU, ${String(MemoryMiB)} MiB (uses ${String(memory)} MiB of the host)`,
-      '  boot timeline        milliseconds since the start, at the end of each phase',
+      '  of which             milliseconds by phase, one after the other',
       ...Object.entries(Timeline).map(
-        ([phase, ms]) => `    ${phase.padEnd(18)} ${ms.toFixed(0).padStart(6)}`,
+        ([phase, ms]) => `    ${phase.padEnd(18)} ${ms.toFixed(1).padStart(8)}`,
       ),
     );
   }

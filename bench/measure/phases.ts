@@ -5,18 +5,17 @@ export type PhaseName =
   'prepare' | 'spawn' | 'monitor' | 'running' | 'boot' | 'network' | 'mounts' | 'process';
 
 /**
- * How long each phase took, from a pod's timeline. There, `spawn` to `running` are marks counted from the
- * launch, which comes after `prepare`; `agent` is a mark counted from before it; the rest are durations.
- * `boot` is from the running CPU to the agent's hello.
+ * The phases of a boot from a pod's timeline, whose values are durations. `boot` is from the running CPU
+ * to the agent's hello.
  */
 export function toPhases(timeline: Timeline): Readonly<Record<PhaseName, number>> {
   const of = (name: string): number => markOf(timeline, name);
   return {
     prepare: of('prepare'),
     spawn: of('spawn'),
-    monitor: of('monitor') - of('spawn'),
-    running: of('running') - of('monitor'),
-    boot: of('agent') - of('prepare') - of('running'),
+    monitor: of('monitor'),
+    running: of('running'),
+    boot: of('agent'),
     network: of('network'),
     mounts: of('mounts'),
     process: of('process'),

@@ -55,7 +55,7 @@ async function runContainer(
   const condition = options.rm === true ? 'removed' : 'next-exit';
   const exit = Promise.withResolvers<{ StatusCode: number }>();
   exit.promise.catch(() => undefined);
-  let timeline: Timeline = {};
+  let timeline: StartTimeline | null = null;
   await runSession(api, {
     path: `/containers/${id}/attach`,
     query: {
@@ -80,22 +80,19 @@ async function runContainer(
   return StatusCode;
 }
 
-type Timeline = StartTimeline['Timeline'];
-
-/** To be asked for before the container gets input: the daemon forgets it with the VM. */
-async function readTimeline(api: ApiClient, id: string): Promise<Timeline> {
+/** To be asked for before the container gets input: with --rm its end takes all that is known of it. */
+async function readTimeline(api: ApiClient, id: string): Promise<StartTimeline | null> {
   try {
-    const path = `/hyper/containers/${id}/timeline`;
-    return (await api.json<StartTimeline>('GET', path)).Timeline;
+    return await api.json<StartTimeline>('GET', `/hyper/containers/${id}/timeline`);
   } catch {
-    return {};
+    return null;
   }
 }
 
 /** To stderr: stdout is the container's. */
-function printTimeline(timeline: Timeline): void {
-  const text = formatTimeline(timeline);
-  process.stderr.write(text === '' ? 'hyper: the VM ended before its timeline was read\n' : text);
+function printTimeline(timeline: StartTimeline | null): void {
+  const gone = 'hyper: the container was removed before its timeline was read\n';
+  process.stderr.write(timeline === null ? gone : formatTimeline(timeline));
 }
 
 /** Starts a container; a command that cannot be run ends us with Docker's exit codes. */

@@ -1,24 +1,12 @@
 import { Command } from 'commander';
 
-import type { StartTimeline } from '../../hyperd/api/schema/hyper.ts';
+import type { StartTimeline, VmSummary } from '../../hyperd/api/schema/hyper.ts';
 import type { ApiClient } from '../api-client.ts';
 import { formatTemplate } from '../output/format.ts';
-import { type ListOptions, printList, withListOptions } from '../output/list.ts';
-import { formatTimeline } from '../output/timeline.ts';
+import { type ListOptions, type ListRow, printList, withListOptions } from '../output/list.ts';
+import { formatTimeline, totalMs } from '../output/timeline.ts';
 import { filterQuery } from './filters.ts';
 import { printVersion } from './version.ts';
-
-interface Vm {
-  readonly ContainerId: string;
-  readonly ContainerName: string;
-  readonly Image: string;
-  readonly Hypervisor: string;
-  readonly Pid: number;
-  readonly MemoryMiB: number;
-  readonly Vcpus: number;
-  readonly KernelRelease: string;
-  readonly Timeline: Readonly<Record<string, number>>;
-}
 
 /** version, info, events, vm ls, vm console, vm timeline. */
 export function systemCommands(api: () => ApiClient): readonly Command[] {
@@ -63,28 +51,16 @@ export function systemCommands(api: () => ApiClient): readonly Command[] {
 function vmCommand(api: () => ApiClient): Command {
   const vm = new Command('vm').description('the VMs behind the containers');
   withListOptions(vm.command('ls'))
-    .description('list running VMs')
-    .addHelpText('after', '\nExample:\n  hyper vm ls')
+    .description('list VMs: of running containers, and those that wait for one')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  hyper vm ls\n  hyper vm ls --format "{{.ContainerName}} {{.Origin}}"',
+    )
     .action(async (options: ListOptions) => {
-      const vms = await api().json<readonly Vm[]>('GET', '/hyper/vms');
-      const rows = vms.map((item) => {
-        const fields = { ...item, ID: item.ContainerId.slice(0, 12), BootMs: bootMs(item) };
-        const cells = {
-          CONTAINER: item.ContainerName,
-          HYPERVISOR: item.Hypervisor,
-          PID: String(item.Pid),
-          CPUS: String(item.Vcpus),
-          MEMORY: `${String(item.MemoryMiB)}MiB`,
-          KERNEL: item.KernelRelease,
-          START: `${String(fields.BootMs)}ms`,
-        };
-        return { id: fields.ID, fields, cells };
-      });
-      printList(
-        ['CONTAINER', 'HYPERVISOR', 'PID', 'CPUS', 'MEMORY', 'KERNEL', 'START'],
-        rows,
-        options,
-      );
+      const vms = await api().json<readonly VmSummary[]>('GET', '/hyper/vms');
+      // A VM that waits has no id to be asked for by.
+      const shown = options.quiet === true ? vms.filter((item) => item.ContainerId !== '') : vms;
+      printList(vmHeader, shown.map(vmRow), options);
     });
   vm.command('console')
     .description('the last lines that the guest kernel printed')
@@ -95,19 +71,38 @@ function vmCommand(api: () => ApiClient): Command {
       process.stdout.write(Text);
     });
   vm.command('timeline')
-    .description('milliseconds of the last start: marks up to agent, then durations')
+    .description('where the VM of the last start came from, and the milliseconds of each phase')
     .argument('<container>')
     .addHelpText('after', '\nExample:\n  hyper vm timeline web')
     .action(async (name: string) => {
-      const { Timeline } = await api().json<StartTimeline>(
-        'GET',
-        `/hyper/containers/${name}/timeline`,
-      );
-      process.stdout.write(formatTimeline(Timeline));
+      const path = `/hyper/containers/${name}/timeline`;
+      process.stdout.write(formatTimeline(await api().json<StartTimeline>('GET', path)));
     });
   return vm;
 }
 
-function bootMs(vm: Vm): number {
-  return Math.round(Math.max(0, ...Object.values(vm.Timeline)));
+const vmHeader = [
+  ...['CONTAINER', 'STATE', 'ORIGIN', 'HYPERVISOR', 'PID', 'CPUS', 'MEMORY', 'KERNEL'],
+  'START',
+];
+
+function vmRow(vm: VmSummary): ListRow {
+  const fields = {
+    ...vm,
+    ID: vm.ContainerId.slice(0, 12),
+    StartMs: Math.round(totalMs(vm.Timeline)),
+  };
+  const isWaiting = vm.State === 'waiting';
+  const cells = {
+    CONTAINER: isWaiting ? '-' : vm.ContainerName,
+    STATE: vm.State,
+    ORIGIN: vm.Origin,
+    HYPERVISOR: vm.Hypervisor,
+    PID: String(vm.Pid),
+    CPUS: String(vm.Vcpus),
+    MEMORY: `${String(vm.MemoryMiB)}MiB`,
+    KERNEL: vm.KernelRelease,
+    START: isWaiting ? '-' : `${String(fields.StartMs)}ms`,
+  };
+  return { id: fields.ID, fields, cells };
 }

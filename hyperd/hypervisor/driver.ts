@@ -148,7 +148,7 @@ export interface Vm extends AsyncDisposable {
   readonly record: VmRecord;
   /** Settles exactly once, never rejects. */
   readonly exited: Promise<VmExit>;
-  /** Milliseconds since launch() was called, by the name of the phase that ended then. */
+  /** Milliseconds since launch() or launchClone() was called, by the name of the phase that ended then. */
   readonly timeline: Readonly<Record<string, number>>;
   /** One connection per channel at a time; rejects UNAVAILABLE once the VM is gone. */
   connect(channel: ChannelName, signal: AbortSignal): Promise<Duplex>;

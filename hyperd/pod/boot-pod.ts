@@ -7,6 +7,7 @@ import type { Endpoint, PreparedTap } from '../network/network-manager.ts';
 import type { AgentConnection } from './agent-connection.ts';
 import type { PodContext } from './context.ts';
 import { inPhase } from './phase.ts';
+import { type PhaseClock, spansOf } from './phase-clock.ts';
 import { type MachineRootfs, PodMachine } from './pod-machine.ts';
 import { ProcessExits } from './process-exits.ts';
 import type { ContainerSpec } from './spec/container-spec.ts';
@@ -19,6 +20,8 @@ export interface BootRequest {
   readonly containerName: string;
   readonly layers: readonly LayerFile[];
   readonly spec: ContainerSpec;
+  /** Is told the phases of the boot. */
+  readonly clock: PhaseClock;
 }
 
 /** Names of the disks towards the hypervisor; a booted VM's guest finds them by these, too. */
@@ -41,12 +44,10 @@ export async function bootPod(
   signal: AbortSignal,
 ): Promise<PodMachine> {
   const { machine } = request.spec;
+  request.clock.begin();
   const layerCount = new Set(request.layers.map(({ diffId }) => diffId)).size;
-  const startedAt = performance.now();
   const warm = (await context.warm?.take(machine, layerCount, signal)) ?? null;
-  return warm === null
-    ? bootVm(context, request, signal)
-    : claimVm(context, request, { warm, startedAt, signal });
+  return warm === null ? bootVm(context, request, signal) : claimVm(context, request, warm, signal);
 }
 
 /** Boots a VM with network endpoint and disks, up to the agent's hello. */
@@ -56,8 +57,7 @@ async function bootVm(
   signal: AbortSignal,
 ): Promise<PodMachine> {
   await using undo = new AsyncDisposableStack();
-  const { spec, podId } = request;
-  const startedAt = performance.now();
+  const { spec, podId, clock } = request;
   undo.defer(() => {
     context.store.removePod(podId);
   });
@@ -65,7 +65,7 @@ async function bootVm(
   const endpoint = await createEndpoint(context, request, { signal });
   if (endpoint !== null) undo.use(endpoint);
   const disks = disksOf(context, request);
-  const prepareMs = elapsed(startedAt);
+  clock.end('prepare');
   const launched = await inPhase('starting the VM', () =>
     context.driver.launch(
       {
@@ -82,18 +82,17 @@ async function bootVm(
   );
   const vm = undo.use(launched);
   const base = { id: podId, vm: vm.record, endpoint: endpoint?.record ?? null, size: spec.machine };
-  const unknown = { timeline: {}, kernelRelease: '', streams: null };
-  context.store.savePod({ ...base, origin: 'boot', ...unknown });
+  context.store.savePod({ ...base, origin: 'boot', kernelRelease: '', streams: null });
   const exits = new ProcessExits();
   const agent = await connect(context, vm, { exits, signal });
   undo.defer(() => {
     agent.close();
   });
+  clock.end('agent', spansOf(vm.timeline));
   return new PodMachine({
     ...{ vm, agent, exits, endpoint, size: spec.machine, origin: 'boot' },
     rootfs: rootfsOf(request, new Map(disks.map(({ id }) => [id, id]))),
     deviceMacAddress: endpoint?.record.macAddress ?? '',
-    timeline: { prepare: prepareMs, ...vm.timeline, agent: elapsed(startedAt) },
     kernelRelease: agent.hello.kernelRelease,
     resources: undo.move(),
     shutdownMs: context.deadlines.shutdownMs,
@@ -105,32 +104,35 @@ async function bootVm(
 async function claimVm(
   context: PodContext,
   request: BootRequest,
-  { warm, startedAt, signal }: { warm: WarmVm; startedAt: number; signal: AbortSignal },
+  warm: WarmVm,
+  signal: AbortSignal,
 ): Promise<PodMachine> {
   await using undo = new AsyncDisposableStack();
   const { vm, agent, exits, tap, origin } = warm;
-  const { spec, podId } = request;
+  const { spec, podId, clock } = request;
   undo.defer(() => {
     context.store.removePod(podId);
   });
   undo.use(warm.resources);
-  const takenMs = elapsed(startedAt);
+  if (origin === 'pool') clock.end('pool');
+  else clock.end('agent', warm.timeline);
   const plugging = inPhase('plugging the disks', () => plugDisks(context, request, { vm, signal }));
   plugging.catch(() => undefined);
   const endpoint = await createEndpoint(context, request, { signal, tap });
   if (endpoint !== null) undo.use(endpoint);
   const guestNames = await plugging;
-  const prepareMs = elapsed(startedAt);
-  if (origin === 'pool') await vm.resume();
+  clock.end('prepare');
+  if (origin === 'pool') {
+    await vm.resume();
+    clock.end('running');
+  }
   const { kernelRelease } = agent.hello;
   const base = { id: podId, vm: vm.record, endpoint: endpoint?.record ?? null, size: spec.machine };
-  context.store.savePod({ ...base, origin, timeline: {}, kernelRelease, streams: null });
-  const cloning = origin === 'template' ? { ...vm.timeline, agent: takenMs } : { pool: takenMs };
+  context.store.savePod({ ...base, origin, kernelRelease, streams: null });
   return new PodMachine({
     ...{ vm, agent, exits, endpoint, size: spec.machine, origin, kernelRelease },
     rootfs: rootfsOf(request, guestNames),
     deviceMacAddress: blankMacAddress,
-    timeline: { ...cloning, prepare: prepareMs },
     resources: undo.move(),
     shutdownMs: context.deadlines.shutdownMs,
     logger: context.logger,
@@ -257,8 +259,4 @@ function nicsOf(endpoint: Endpoint | null): readonly Nic[] {
   if (endpoint === null) return [];
   const { tapName, macAddress } = endpoint.record;
   return [{ kind: 'nic', id: 'eth0', tapName, macAddress }];
-}
-
-function elapsed(since: number): number {
-  return Math.round((performance.now() - since) * 10) / 10;
 }

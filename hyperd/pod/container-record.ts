@@ -2,7 +2,7 @@ import type { StdioStreams } from '../../hyperstart/protocol/message.ts';
 import type { VmRecord } from '../hypervisor/driver.ts';
 import type { LayerFile } from '../image/image-store.ts';
 import type { EndpointRecord } from '../network/network-manager.ts';
-import type { ContainerStatus } from './container-service.ts';
+import type { ContainerStatus, LastStart } from './container-service.ts';
 import type { ContainerExit } from './container-state.ts';
 import type { ContainerConfig, HostConfig } from './docker-config.ts';
 import type { MachineSize } from './spec/resources.ts';
@@ -23,6 +23,8 @@ export interface ContainerRecord {
   readonly restartCount: number;
   /** Stopped by a person: `unless-stopped` then leaves it so. */
   readonly stoppedByHand: boolean;
+  /** Absent: it was never started. */
+  readonly lastStart?: LastStart;
   readonly state: StateRecord;
 }
 
@@ -41,7 +43,6 @@ export interface PodRecord {
   readonly endpoint: EndpointRecord | null;
   readonly size: MachineSize;
   readonly origin: VmOrigin;
-  readonly timeline: Readonly<Record<string, number>>;
   readonly kernelRelease: string;
   /** Of the container's first process; null until it was started. */
   readonly streams: StdioStreams | null;

@@ -4,6 +4,8 @@ import type { Platform } from '../image/image-store.ts';
 import type { LogEntry, LogReadOptions } from '../log/container-log.ts';
 import type { EndpointRecord } from '../network/network-manager.ts';
 import type { ContainerConfig, ExecConfig, HostConfig } from './docker-config.ts';
+import type { Timeline } from './phase-clock.ts';
+import type { VmOrigin } from './warm/warm-vms.ts';
 
 /**
  * Containers as the API sees them: the one door from `api/` into `pod/`. `nameOrId` is a name (with or
@@ -43,6 +45,8 @@ export interface ContainerService {
   /** CONFLICT when it was started before. Without attached stdio resolves when the process runs. */
   startExec(execId: string, options: ExecStartOptions): Promise<StdioSession | null>;
   resizeExec(execId: string, size: TerminalSize): Promise<void>;
+  /** How VMs come about without a boot, and those that wait for a container. */
+  warmVms(): WarmVmsView;
 }
 
 export interface CreateRequest {
@@ -133,8 +137,16 @@ export interface ContainerView {
   readonly networkMode: 'bridge' | 'none';
   readonly logPath: string;
   readonly execIds: readonly string[];
+  /** Of the last time that it came to run; kept when its VM has ended. null: it never did. */
+  readonly lastStart: LastStart | null;
   /** The VM: null when none runs. */
   readonly vm: VmView | null;
+}
+
+/** How a start went. */
+export interface LastStart {
+  readonly origin: VmOrigin;
+  readonly timeline: Timeline;
 }
 
 export interface VmView {
@@ -142,10 +154,18 @@ export interface VmView {
   readonly pid: number;
   readonly memoryMiB: number;
   readonly vcpus: number;
-  /** Milliseconds by phase of the last start: spawn, kernel, agent, mounts, process, … */
-  readonly timeline: Readonly<Record<string, number>>;
+  readonly origin: VmOrigin;
   readonly kernelRelease: string;
   readonly consoleTail: () => string;
+}
+
+export interface WarmVmsView {
+  /** VMs are clones of templates; false: every one is booted. */
+  readonly templates: boolean;
+  /** How many VMs are to wait. */
+  readonly poolSize: number;
+  /** Those that do, paused. */
+  readonly waiting: readonly VmView[];
 }
 
 export interface ContainerStateView {

@@ -1,7 +1,8 @@
 import type { Container } from './container.ts';
-import type { ContainerView, VmView } from './container-service.ts';
+import type { ContainerView, VmView, WarmVmsView } from './container-service.ts';
 import { isRunning, toStateView } from './container-state.ts';
 import type { PodContext } from './context.ts';
+import type { PodMachine } from './pod-machine.ts';
 
 /** A snapshot of a container for ps and inspect. */
 export function toContainerView(context: PodContext, container: Container): ContainerView {
@@ -28,19 +29,32 @@ export function toContainerView(context: PodContext, container: Container): Cont
     networkMode: hostConfig.NetworkMode === 'none' ? 'none' : 'bridge',
     logPath: driver === 'none' ? '' : `${directory}/${container.id}-json.log`,
     execIds: context.execs.idsOf(container.id),
-    vm: toVmView(container),
+    lastStart: record.lastStart ?? null,
+    vm: isRunning(state) ? toVmView(state.run.machine) : null,
   };
 }
 
-function toVmView({ state }: Container): VmView | null {
-  if (!isRunning(state)) return null;
-  const { vm, size, timeline, kernelRelease } = state.run.machine;
+/** How VMs come about without a boot, and a snapshot of those that wait. */
+export function toWarmVmsView({ warm }: PodContext): WarmVmsView {
+  if (warm === null) return { templates: false, poolSize: 0, waiting: [] };
+  const waiting = warm.waiting.map(({ vm, agent, template }) =>
+    toVmView({
+      ...{ vm, size: template.shape, origin: 'pool' },
+      kernelRelease: agent.hello.kernelRelease,
+    }),
+  );
+  return { templates: true, poolSize: warm.poolSize, waiting };
+}
+
+type ViewedMachine = Pick<PodMachine, 'vm' | 'size' | 'origin' | 'kernelRelease'>;
+
+function toVmView({ vm, size, origin, kernelRelease }: ViewedMachine): VmView {
   return {
     hypervisor: vm.record.hypervisor,
     pid: vm.record.pid,
-    ...size,
-    timeline,
-    kernelRelease,
+    memoryMiB: size.memoryMiB,
+    vcpus: size.vcpus,
+    ...{ origin, kernelRelease },
     consoleTail: () => vm.consoleTail(),
   };
 }

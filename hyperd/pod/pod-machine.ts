@@ -27,7 +27,6 @@ export interface PodMachineParts {
   readonly rootfs: MachineRootfs | null;
   /** By this the guest finds its NIC. */
   readonly deviceMacAddress: string;
-  readonly timeline: Readonly<Record<string, number>>;
   readonly kernelRelease: string;
   /** Ends the VM and everything on the host that came with it. */
   readonly resources: AsyncDisposableStack;
@@ -49,8 +48,6 @@ export class PodMachine {
   readonly rootfs: MachineRootfs | null;
   readonly deviceMacAddress: string;
   readonly kernelRelease: string;
-  /** Milliseconds by phase; grows when the container is started. */
-  readonly timeline: Record<string, number>;
   /** Settles with the reason when VM or agent are gone though nobody asked for it. */
   readonly lost: Promise<string>;
   readonly #parts: PodMachineParts;
@@ -67,7 +64,6 @@ export class PodMachine {
     this.rootfs = parts.rootfs;
     this.deviceMacAddress = parts.deviceMacAddress;
     this.kernelRelease = parts.kernelRelease;
-    this.timeline = { ...parts.timeline };
     this.lost = this.#watch();
   }
 

@@ -115,9 +115,9 @@ async function adopt(context: PodContext, record: ContainerRecord, pod: StartedP
   resources.defer(() => {
     agent.close();
   });
-  const { size, origin, timeline, kernelRelease, streams } = pod;
+  const { size, origin, kernelRelease, streams } = pod;
   const machine = new PodMachine({
-    ...{ vm, agent, exits, endpoint, size, origin, timeline, kernelRelease, resources, logger },
+    ...{ vm, agent, exits, endpoint, size, origin, kernelRelease, resources, logger },
     ...{ rootfs: null, deviceMacAddress: '' },
     shutdownMs: context.deadlines.shutdownMs,
   });

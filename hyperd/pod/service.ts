@@ -16,9 +16,10 @@ import type {
   TopResult,
   WaitCondition,
   WaitResult,
+  WarmVmsView,
 } from './container-service.ts';
 import { isRunning, requireRun } from './container-state.ts';
-import { toContainerView } from './container-view.ts';
+import { toContainerView, toWarmVmsView } from './container-view.ts';
 import type { PodContext } from './context.ts';
 import { createContainer, type Created } from './create-container.ts';
 import type { ExecConfig } from './docker-config.ts';
@@ -140,6 +141,10 @@ export class Containers implements ContainerService {
 
   async resizeExec(execId: string, size: TerminalSize): Promise<void> {
     await resizeExec(this.#context, this.#context.execs.get(execId), size);
+  }
+
+  warmVms(): WarmVmsView {
+    return toWarmVmsView(this.#context);
   }
 
   /** Lets go of everything; the VMs run on. */

@@ -8,6 +8,7 @@ import type { PodContext } from './context.ts';
 import { deleteContainer } from './delete-container.ts';
 import { superviseRun } from './end-container.ts';
 import { inPhase } from './phase.ts';
+import { PhaseClock, type Timeline } from './phase-clock.ts';
 import type { PodMachine } from './pod-machine.ts';
 import { Run } from './run.ts';
 import { type ContainerSpec, toContainerSpec } from './spec/container-spec.ts';
@@ -71,14 +72,16 @@ export async function startLocked(
   try {
     cut.throwIfAborted();
     const spec = toContainerSpec(record.effectiveConfig, record.hostConfig, context.capacity);
+    const clock = new PhaseClock();
     const request = {
-      ...{ podId: pod.id, containerId: container.id, containerName: container.name, spec },
+      ...{ clock, podId: pod.id, containerId: container.id, containerName: container.name, spec },
       layers: record.layers,
     };
     const machine = await pod.boot(() => bootPod(context, request, cut));
     try {
-      const run = await startProcess(context, container, { machine, spec, signal: cut });
-      const changes = { stoppedByHand: false, restartCount };
+      const run = await startProcess(context, container, { machine, spec, clock, signal: cut });
+      const lastStart = { origin: machine.origin, timeline: clock.timeline };
+      const changes = { stoppedByHand: false, restartCount, lastStart };
       container.move({ status: 'running', run, startedUnixMs: Date.now() }, changes);
       container.publish('start');
       superviseRun(context, container, { run, restart: restarter(context, container) });
@@ -109,13 +112,14 @@ async function recordFailure(
 interface ProcessStart {
   readonly machine: PodMachine;
   readonly spec: ContainerSpec;
+  readonly clock: PhaseClock;
   readonly signal: AbortSignal;
 }
 
 async function startProcess(
   context: PodContext,
   container: Container,
-  { machine, spec, signal }: ProcessStart,
+  { machine, spec, clock, signal }: ProcessStart,
 ): Promise<Run> {
   await using undo = new AsyncDisposableStack();
   const directory = context.paths.container(container.id);
@@ -125,19 +129,22 @@ async function startProcess(
   const ref = { containerId: container.id, execId: null };
   const run = new Run(machine, streams, machine.exits.expect(ref));
   const started = await requestStart(context, container, { run, spec, signal });
-  for (const [phase, ms] of Object.entries(started.timeline)) {
-    machine.timeline[phase] = Math.round(ms * 10) / 10;
-  }
+  clock.end('request', guestPhases(started.timeline));
   context.store.savePod({
     ...{ id: container.pod.id, vm: machine.vm.record, size: machine.size, streams },
     origin: machine.origin,
     endpoint: machine.endpoint?.record ?? null,
-    timeline: machine.timeline,
     kernelRelease: machine.kernelRelease,
   });
   undo.move();
   container.log = log;
   return run;
+}
+
+/** What the guest has timed of its start request. */
+function guestPhases(timeline: Timeline): Timeline {
+  const names = ['network', 'mounts', 'process'];
+  return Object.fromEntries(names.map((name) => [name, timeline[name] ?? 0]));
 }
 
 function allocateStreams({ agent }: PodMachine, spec: ContainerSpec): StdioStreams {

@@ -20,6 +20,7 @@ import type {
   TopResult,
   WaitCondition,
   WaitResult,
+  WarmVmsView,
 } from '../../hyperd/pod/container-service.ts';
 import type { ExecConfig } from '../../hyperd/pod/docker-config.ts';
 import { FakeContainer, fakeStats, waitFor } from './fake-container.ts';
@@ -36,6 +37,7 @@ export class FakeContainerService implements ContainerService {
   readonly created: CreateRequest[] = [];
   readonly resized: TerminalSize[] = [];
   readonly stopped: StopOptions[] = [];
+  warm: WarmVmsView = { templates: false, poolSize: 0, waiting: [] };
   /** Sessions that clients hold at this moment. */
   openSessions = 0;
   readonly #images: Pick<ImageStore, 'get'>;
@@ -61,6 +63,10 @@ export class FakeContainerService implements ContainerService {
     this.#containers.set(container.id, container);
     this.#publish(container, 'create');
     return Promise.resolve({ id: container.id, warnings: [] });
+  }
+
+  warmVms(): WarmVmsView {
+    return this.warm;
   }
 
   list(): readonly ContainerView[] {

@@ -7,11 +7,28 @@ import type {
   ContainerStatsView,
   ContainerView,
   CreateRequest,
+  LastStart,
   VmView,
   WaitCondition,
   WaitResult,
 } from '../../hyperd/pod/container-service.ts';
 import { FakeProcess } from './fake-process.ts';
+
+export const fakeVm: VmView = {
+  hypervisor: 'fake',
+  pid: 4242,
+  memoryMiB: 128,
+  vcpus: 1,
+  origin: 'boot',
+  kernelRelease: '6.12.0-hyper',
+  consoleTail: () => 'the guest kernel says hello\n',
+};
+
+/** A VM of the pool. */
+export const fakeWaitingVm: VmView = { ...fakeVm, pid: 4343, origin: 'pool' };
+
+/** How the fakes start. */
+export const fakeStart: LastStart = { origin: 'boot', timeline: { spawn: 10, agent: 200 } };
 
 /** A container of FakeContainerService: its request, its state and its process. */
 export class FakeContainer {
@@ -63,15 +80,7 @@ export class FakeContainer {
   view(): ContainerView {
     const { config, hostConfig } = this.request;
     const [path = '', ...args] = this.#command;
-    const vm: VmView = {
-      hypervisor: 'fake',
-      pid: 4242,
-      memoryMiB: 128,
-      vcpus: 1,
-      timeline: { spawn: 10, kernel: 200 },
-      kernelRelease: '6.12.0-hyper',
-      consoleTail: () => 'the guest kernel says hello\n',
-    };
+    const vm = fakeVm;
     return {
       id: this.id,
       name: this.name,
@@ -108,6 +117,7 @@ export class FakeContainer {
       networkMode: hostConfig.NetworkMode === 'none' ? 'none' : 'bridge',
       logPath: '',
       execIds: [],
+      lastStart: this.startedUnixMs === null ? null : fakeStart,
       vm: this.isRunning ? vm : null,
     };
   }

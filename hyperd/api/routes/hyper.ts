@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 
 import { HyperError } from '../../base/error.ts';
+import type { ContainerView, VmView } from '../../pod/container-service.ts';
 import { maxApiVersion } from '../api-version.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { ContainerParams } from '../schema/container.ts';
@@ -10,6 +11,7 @@ import type { ConsoleTail, HyperVersion, StartTimeline, VmSummary } from '../sch
 export function hyperRoutes({ containers, system }: ApiDependencies): FastifyPluginAsyncTypebox {
   return async (app) => {
     app.get('/hyper/version', async (_request, reply) => {
+      const { templates, poolSize } = containers.warmVms();
       const version: HyperVersion = {
         Version: system.hyperVersion,
         ApiVersion: maxApiVersion,
@@ -18,28 +20,17 @@ export function hyperRoutes({ containers, system }: ApiDependencies): FastifyPlu
         HardwareAccelerated: system.hypervisor.hardwareAccelerated,
         HyperKernel: system.hyperKernel,
         NodeVersion: process.versions.node,
+        Templates: templates,
+        PoolSize: poolSize,
       };
       return reply.send(version);
     });
 
     app.get('/hyper/vms', async (_request, reply) => {
-      const vms = containers.list().flatMap(({ id, name, imageName, vm }): VmSummary[] =>
-        vm === null
-          ? []
-          : [
-              {
-                ContainerId: id,
-                ContainerName: name,
-                Image: imageName,
-                Hypervisor: vm.hypervisor,
-                Pid: vm.pid,
-                MemoryMiB: vm.memoryMiB,
-                Vcpus: vm.vcpus,
-                KernelRelease: vm.kernelRelease,
-                Timeline: { ...vm.timeline },
-              },
-            ],
-      );
+      const vms = [
+        ...containers.list().flatMap(toVmSummaries),
+        ...containers.warmVms().waiting.map((vm) => summarise(vm, 'waiting')),
+      ];
       return reply.send(vms);
     });
 
@@ -54,11 +45,42 @@ export function hyperRoutes({ containers, system }: ApiDependencies): FastifyPlu
     });
 
     app.get('/hyper/containers/:id/timeline', { schema }, async (request, reply) => {
-      const timeline: StartTimeline = {
-        Timeline: { ...containers.get(request.params.id).vm?.timeline },
-      };
-      return reply.send(timeline);
+      const { name, lastStart } = containers.get(request.params.id);
+      if (lastStart === null) {
+        throw new HyperError('CONFLICT', `container ${name} was never started`);
+      }
+      const { origin, timeline } = lastStart;
+      const answer: StartTimeline = { Origin: origin, Timeline: { ...timeline } };
+      return reply.send(answer);
     });
     return Promise.resolve();
+  };
+}
+
+/** None for a container that does not run. */
+function toVmSummaries(view: ContainerView): readonly VmSummary[] {
+  const { id, name, imageName, state, lastStart, vm } = view;
+  if (vm === null) return [];
+  const container = {
+    ...{ ContainerId: id, ContainerName: name, Image: imageName },
+    Timeline: { ...lastStart?.timeline },
+  };
+  const summary = summarise(vm, state.status === 'paused' ? 'paused' : 'running');
+  return [{ ...summary, ...container }];
+}
+
+function summarise(vm: VmView, state: VmSummary['State']): VmSummary {
+  return {
+    State: state,
+    Origin: vm.origin,
+    ContainerId: '',
+    ContainerName: '',
+    Image: '',
+    Hypervisor: vm.hypervisor,
+    Pid: vm.pid,
+    MemoryMiB: vm.memoryMiB,
+    Vcpus: vm.vcpus,
+    KernelRelease: vm.kernelRelease,
+    Timeline: {},
   };
 }

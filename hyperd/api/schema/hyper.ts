@@ -1,7 +1,23 @@
 import Type, { type Static } from 'typebox';
 
-/** A running VM, as `GET /hyper/vms` lists it. */
+/** Where a VM came from: it waited in the pool, was cloned of a template, or booted. */
+const Origin = Type.Union([Type.Literal('pool'), Type.Literal('template'), Type.Literal('boot')]);
+
+/**
+ * Milliseconds that each phase of a start took. Every phase begins where the one before it ends, so that
+ * their sum is the whole start: `pool` (a waiting VM is taken), `prepare` (run directory, network and
+ * disks on the host), `spawn` (QEMU has a process), `monitor` (it can be told what to do), `restored`
+ * (the template's state is loaded), `running` (its processors run), `agent` (up to the agent's answer:
+ * the boot, where there is one), `network`, `mounts`, `process` (the guest's own work for the
+ * container), `request` (what else the request to the guest takes). Absent: this VM had no such phase.
+ * Where a clone gets its disks after it runs, `prepare` has that time, too.
+ */
+const Timeline = Type.Record(Type.String(), Type.Number());
+
+/** A VM, as `GET /hyper/vms` lists it. One that waits in the pool has no container: '' there. */
 export const VmSummary = Type.Object({
+  State: Type.Union([Type.Literal('running'), Type.Literal('paused'), Type.Literal('waiting')]),
+  Origin,
   ContainerId: Type.String(),
   ContainerName: Type.String(),
   Image: Type.String(),
@@ -10,8 +26,8 @@ export const VmSummary = Type.Object({
   MemoryMiB: Type.Integer(),
   Vcpus: Type.Integer(),
   KernelRelease: Type.String(),
-  /** Milliseconds of the last start, by phase. */
-  Timeline: Type.Record(Type.String(), Type.Number()),
+  /** Of the container's last start. */
+  Timeline,
 });
 export type VmSummary = Static<typeof VmSummary>;
 
@@ -19,8 +35,8 @@ export type VmSummary = Static<typeof VmSummary>;
 export const ConsoleTail = Type.Object({ Text: Type.String() });
 export type ConsoleTail = Static<typeof ConsoleTail>;
 
-/** `GET /hyper/containers/{id}/timeline`: phases of the last start; empty when no VM runs. */
-export const StartTimeline = Type.Object({ Timeline: Type.Record(Type.String(), Type.Number()) });
+/** `GET /hyper/containers/{id}/timeline`: the last start that succeeded, kept when the VM has ended. */
+export const StartTimeline = Type.Object({ Origin, Timeline });
 export type StartTimeline = Static<typeof StartTimeline>;
 
 /** `GET /hyper/version`. */
@@ -32,5 +48,9 @@ export const HyperVersion = Type.Object({
   HardwareAccelerated: Type.Boolean(),
   HyperKernel: Type.String(),
   NodeVersion: Type.String(),
+  /** VMs are clones of templates; false: every one is booted. */
+  Templates: Type.Boolean(),
+  /** How many VMs are to wait for a container. */
+  PoolSize: Type.Integer(),
 });
 export type HyperVersion = Static<typeof HyperVersion>;

@@ -73,10 +73,11 @@ export class QemuTemplates implements TemplateAbility {
   }
 
   async launchClone(config: TemplateVmConfig, signal: AbortSignal): Promise<Vm> {
+    const startedAt = performance.now();
     await using state = await open(stateFile(config));
     await using _ = await restorePrivateMemory(config, config.id);
     const arguments_ = [...this.#arguments(config, false), '-incoming', 'defer'];
-    const launch = { ...this.#launch(config, arguments_), stateFile: state.fd };
+    const launch = { ...this.#launch(config, arguments_), startedAt, stateFile: state.fd };
     const begin = async (vm: Parameters<Parameters<typeof launchQemu>[1]>[0]): Promise<void> => {
       await vm.loadState();
       await vm.resume();

@@ -5,6 +5,7 @@ import type { PreparedTap } from '../../network/network-manager.ts';
 import type { AgentConnection } from '../agent-connection.ts';
 import { connect, makeRunDirectory } from '../boot-pod.ts';
 import type { PodContext } from '../context.ts';
+import { PhaseClock, spansOf, type Timeline } from '../phase-clock.ts';
 import { ProcessExits } from '../process-exits.ts';
 import type { Template } from './template.ts';
 import { blankNic } from './template.ts';
@@ -16,6 +17,8 @@ export interface BlankVm {
   readonly exits: ProcessExits;
   readonly tap: PreparedTap | null;
   readonly template: Template;
+  /** How it was cloned. */
+  readonly timeline: Timeline;
   /** Ends the VM and all that came with it. */
   readonly resources: AsyncDisposableStack;
 }
@@ -29,17 +32,21 @@ export async function launchBlank(
   const { driver, network } = context;
   if (driver.templates === null) throw new Error('templates without a driver that has them');
   await using undo = new AsyncDisposableStack();
+  const clock = new PhaseClock();
   const id = randomBytes(32).toString('hex');
   const runDirectory = await makeRunDirectory(context, id, undo);
   const { shape, files } = template;
   const tap = shape.hasNic && network !== null ? undo.use(await network.prepareTap(id)) : null;
   const nic = tap === null ? null : blankNic(tap);
   const clone = { ...files, id, runDirectory, shape, nic };
+  clock.end('prepare');
   const vm = undo.use(await driver.templates.launchClone(clone, signal));
   const exits = new ProcessExits();
   const agent = await connect(context, vm, { exits, signal });
   undo.defer(() => {
     agent.close();
   });
-  return { vm, agent, exits, tap, template, resources: undo.move() };
+  clock.end('agent', spansOf(vm.timeline));
+  const { timeline } = clock;
+  return { vm, agent, exits, tap, template, timeline, resources: undo.move() };
 }

@@ -46,6 +46,10 @@ export class WarmPool implements AsyncDisposable {
     this.#options = options;
   }
 
+  get size(): number {
+    return this.#options.size;
+  }
+
   get waiting(): readonly BlankVm[] {
     return this.#waiting;
   }

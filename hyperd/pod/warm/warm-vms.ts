@@ -86,6 +86,11 @@ export class WarmVms implements AsyncDisposable {
 
   #resources = new AsyncDisposableStack();
 
+  /** How many VMs are to wait for a pod. */
+  get poolSize(): number {
+    return this.#pool.size;
+  }
+
   /** VMs that wait for a pod. */
   get waiting(): readonly BlankVm[] {
     return this.#pool.waiting;

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { type FakeApi, startFakeApi } from '../../support/fake-api.ts';
+import { fakeWaitingVm } from '../../support/fake-container.ts';
 import { runHyper, startHyper } from '../../support/hyper-cli.ts';
 
 let api: FakeApi;
@@ -17,6 +18,14 @@ beforeAll(async () => {
 afterAll(async () => {
   await api[Symbol.asyncDispose]();
 });
+
+const timelineText = [
+  'origin             boot',
+  'spawn              10.0',
+  'agent             200.0',
+  'total             210.0',
+  '',
+].join('\n');
 
 function hyper(...args: string[]) {
   return runHyper(socket, args);
@@ -89,15 +98,22 @@ describe('hyper run', () => {
     expect(await runHyper(socket, run, 'output\n')).toEqual({
       code: 0,
       stdout: 'output\n',
-      stderr: 'spawn                    10\nkernel                  200\n',
+      stderr: timelineText,
     });
   });
 
-  it('says so when the VM ended before its timeline was read', async () => {
+  it('knows the timeline of a command that has ended at once', async () => {
+    const run = ['run', '--name', 'brief', '--timeline', 'busybox', 'true'];
+    expect(await hyper(...run)).toEqual({ code: 0, stdout: '', stderr: timelineText });
+    expect((await hyper('vm', 'timeline', 'brief')).stdout).toBe(timelineText);
+    await hyper('rm', 'brief');
+  });
+
+  it('says so when the container was removed before its timeline was read', async () => {
     const { code, stderr } = await hyper('run', '--rm', '--timeline', 'busybox', 'true');
     expect({ code, stderr }).toEqual({
       code: 0,
-      stderr: 'hyper: the VM ended before its timeline was read\n',
+      stderr: 'hyper: the container was removed before its timeline was read\n',
     });
   });
 
@@ -170,11 +186,29 @@ describe('other commands', () => {
   it('vm timeline and vm ls show the VM of a running container', async () => {
     await hyper('run', '-d', '--name', 'timed', 'busybox', 'sleep', '60');
     const { stdout } = await hyper('vm', 'timeline', 'timed');
-    expect(stdout).toBe('spawn                    10\nkernel                  200\n');
-    expect((await hyper('vm', 'ls', '--format', '{{.ContainerName}} {{.BootMs}}')).stdout).toBe(
-      'timed 200\n',
+    expect(stdout).toBe(timelineText);
+    expect((await hyper('vm', 'ls', '--format', '{{.ContainerName}} {{.StartMs}}')).stdout).toBe(
+      'timed 210\n',
     );
     await hyper('rm', '-f', 'timed');
+  });
+
+  it('vm ls tells where VMs came from, and which ones wait', async () => {
+    api.containers.warm = { templates: true, poolSize: 1, waiting: [fakeWaitingVm] };
+    const id = await create('owner', 'sleep', '60');
+    await hyper('start', 'owner');
+    const { stdout } = await hyper('vm', 'ls');
+    expect(stdout.replace(/ +/g, ' ')).toBe(
+      'CONTAINER STATE ORIGIN HYPERVISOR PID CPUS MEMORY KERNEL START\n' +
+        'owner running boot fake 4242 1 128MiB 6.12.0-hyper 210ms\n' +
+        '- waiting pool fake 4343 1 128MiB 6.12.0-hyper -\n',
+    );
+    expect((await hyper('vm', 'ls', '-q')).stdout).toBe(`${id.slice(0, 12)}\n`);
+    const [, waiting = ''] = (await hyper('vm', 'ls', '--json')).stdout.split('\n');
+    const fields = { ContainerId: '', State: 'waiting', Origin: 'pool' };
+    expect(JSON.parse(waiting)).toMatchObject(fields);
+    await hyper('rm', '-f', 'owner');
+    api.containers.warm = { templates: false, poolSize: 0, waiting: [] };
   });
 
   it('an unknown one is told with the nearest that there is', async () => {

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
 import { type FakeApi, startFakeApi } from '../../../support/fake-api.ts';
+import { fakeWaitingVm } from '../../../support/fake-container.ts';
 import { RawConnection } from '../../../support/raw-http.ts';
 
 let api: FakeApi;
@@ -176,6 +177,8 @@ test('the VMs behind containers are told under /hyper', async () => {
   const id = await startContainer('web');
   expect((await get('/hyper/vms')).json()).toEqual([
     {
+      State: 'running',
+      Origin: 'boot',
       ContainerId: id,
       ContainerName: 'web',
       Image: 'busybox',
@@ -184,20 +187,49 @@ test('the VMs behind containers are told under /hyper', async () => {
       MemoryMiB: 128,
       Vcpus: 1,
       KernelRelease: '6.12.0-hyper',
-      Timeline: { spawn: 10, kernel: 200 },
+      Timeline: { spawn: 10, agent: 200 },
     },
   ]);
   expect((await get('/hyper/vms/web/console')).json()).toEqual({
     Text: 'the guest kernel says hello\n',
-  });
-  expect((await get('/hyper/containers/web/timeline')).json()).toEqual({
-    Timeline: { spawn: 10, kernel: 200 },
   });
   expect((await get('/hyper/version')).json()).toMatchObject({ HyperKernel: '6.12.0-hyper' });
   await api.containers.kill('web', 'SIGKILL');
   await expect.poll(() => api.containers.get('web').vm).toBeNull();
   expect((await get('/hyper/vms/web/console')).statusCode).toBe(409);
   expect((await get('/hyper/vms')).json()).toEqual([]);
+});
+
+test('the timeline of a start is kept when its VM has ended', async () => {
+  await startContainer('web');
+  await api.containers.kill('web', 'SIGKILL');
+  await expect.poll(() => api.containers.get('web').vm).toBeNull();
+  expect((await get('/hyper/containers/web/timeline')).json()).toEqual({
+    Origin: 'boot',
+    Timeline: { spawn: 10, agent: 200 },
+  });
+});
+
+test('a container that was never started has no timeline', async () => {
+  const config = { Image: 'busybox' };
+  await api.containers.create({ name: 'new', platform: null, config, hostConfig: {} });
+  const answer = await get('/hyper/containers/new/timeline');
+  expect(answer.statusCode).toBe(409);
+  expect(answer.json()).toEqual({ message: 'container new was never started' });
+});
+
+test('VMs that wait for a container are told with those that have one', async () => {
+  api.containers.warm = { templates: true, poolSize: 2, waiting: [fakeWaitingVm] };
+  const id = await startContainer('web');
+  await api.containers.pause('web');
+  expect((await get('/hyper/vms')).json()).toMatchObject([
+    { State: 'paused', Origin: 'boot', ContainerId: id },
+    {
+      ...{ State: 'waiting', Origin: 'pool', ContainerId: '', ContainerName: '', Image: '' },
+      ...{ Pid: 4343, Timeline: {} },
+    },
+  ]);
+  expect((await get('/hyper/version')).json()).toMatchObject({ Templates: true, PoolSize: 2 });
 });
 
 const events = async (query: Record<string, string>) => {

@@ -43,6 +43,26 @@ describe('a container', () => {
     expect(await bench.eventActions()).toEqual(['create', 'attach', 'start', 'die', 'destroy']);
   });
 
+  it('tells how its last start went, also when it has ended and another daemon is there', async () => {
+    await using bench = await PodBench.open();
+    const id = await bench.create({ Cmd: ['true'] });
+    expect(bench.containers.get(id).lastStart).toBeNull();
+    const before = performance.now();
+
+    await bench.start(id);
+
+    const passed = performance.now() - before;
+    await bench.wait(id);
+    const { lastStart } = bench.containers.get(id);
+    expect(lastStart?.origin).toBe('boot');
+    const phases = ['prepare', 'spawn', 'agent', 'network', 'mounts', 'process', 'request'];
+    expect(Object.keys(lastStart?.timeline ?? {})).toEqual(phases);
+    const sum = Object.values(lastStart?.timeline ?? {}).reduce((total, ms) => total + ms, 0);
+    expect(sum).toBeLessThanOrEqual(passed + phases.length * 0.05);
+    await bench.restartDaemon();
+    expect(bench.containers.get(id).lastStart).toEqual(lastStart);
+  });
+
   it('gets its stdin, and its end when the only client has no more', async () => {
     await using bench = await PodBench.open();
     bench.programs.set('cat', async (io) => {
