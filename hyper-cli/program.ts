@@ -36,6 +36,10 @@ export const commandGroups: readonly CommandGroup[] = [
     load: async ({ api }) => (await import('./commands/system.ts')).systemCommands(api),
   },
   {
+    verbs: ['stats'],
+    load: async ({ api }) => [(await import('./commands/stats.ts')).statsCommand(api)],
+  },
+  {
     verbs: ['doctor'],
     load: async ({ api }) => [(await import('./commands/doctor.ts')).doctorCommand(api)],
   },

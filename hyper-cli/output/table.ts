@@ -20,14 +20,24 @@ export function formatTable(
 
 /** `3.2MB`, as Docker prints sizes: powers of 1000, three significant digits. */
 export function formatSize(bytes: number): string {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  return formatUnits(bytes, 1000, ['B', 'kB', 'MB', 'GB', 'TB']);
+}
+
+/** `3.2MiB`, as Docker prints memory: powers of 1024. */
+export function formatBinarySize(bytes: number): string {
+  return formatUnits(bytes, 1024, ['B', 'KiB', 'MiB', 'GiB', 'TiB']);
+}
+
+function formatUnits(bytes: number, base: number, units: readonly string[]): string {
   let value = bytes;
   let unit = 0;
-  while (value >= 1000 && unit < units.length - 1) {
-    value /= 1000;
+  while (value >= base && unit < units.length - 1) {
+    value /= base;
     unit += 1;
   }
-  return `${String(Number(value.toPrecision(3)))}${units[unit] ?? ''}`;
+  // 1000 to 1023 of a binary unit have four digits.
+  const rounded = value >= 1000 ? Math.round(value) : Number(value.toPrecision(3));
+  return `${String(rounded)}${units[unit] ?? ''}`;
 }
 
 /** `5 minutes`, as Docker tells the time between two moments. */

@@ -1,4 +1,5 @@
 import type { ContainerStatsView, ContainerView } from '../../pod/container-service.ts';
+import type { HostUse } from '../schema/hyper.ts';
 import { toTimestamp, zeroTime } from './render-time.ts';
 
 const emptyCpu = {
@@ -48,7 +49,7 @@ export function renderStats(
       limit: sample.memoryLimitBytes,
     },
     ...(guest.interfaces.length === 0 ? {} : { networks: renderInterfaces(sample) }),
-    hyper: { host_memory_bytes: sample.hostMemoryBytes },
+    hyper: { host_memory_bytes: sample.hostMemoryBytes } satisfies HostUse,
   };
 }
 

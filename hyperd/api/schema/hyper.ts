@@ -39,6 +39,16 @@ export type ConsoleTail = Static<typeof ConsoleTail>;
 export const StartTimeline = Type.Object({ Origin, Timeline });
 export type StartTimeline = Static<typeof StartTimeline>;
 
+/**
+ * The field `hyper` in what `GET /containers/{id}/stats` answers of a container that runs; the other
+ * fields are Docker's, and tell of the guest.
+ */
+export const HostUse = Type.Object({
+  /** Of the VM's process: its own memory, and its share of what VMs have in common. */
+  host_memory_bytes: Type.Integer(),
+});
+export type HostUse = Static<typeof HostUse>;
+
 /** `GET /hyper/version`. */
 export const HyperVersion = Type.Object({
   Version: Type.String(),

@@ -49,6 +49,8 @@ describe('what can follow', () => {
     [['run', '--name', 'busy'], ''],
     [['run', 'busybox', 'busy'], ''],
     [['rm', 'other', 'we'], 'web-1\n'],
+    [['stats', 'we'], 'web-1\n'],
+    [['stats', '--no'], '--no-stream\n'],
     [['inspect', ''], 'web-1\nbusybox:latest\n'],
     [['vm', 'console', 'we'], 'web-1\n'],
     [['vm', 'ls', '--q'], '--quiet\n'],

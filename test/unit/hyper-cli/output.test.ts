@@ -6,7 +6,12 @@ import { filterQuery } from '../../../hyper-cli/commands/filters.ts';
 import { formatTemplate } from '../../../hyper-cli/output/format.ts';
 import { type ListRow, renderList } from '../../../hyper-cli/output/list.ts';
 import { type ProgressMessage, ProgressView } from '../../../hyper-cli/output/progress.ts';
-import { formatAge, formatSize, formatTable } from '../../../hyper-cli/output/table.ts';
+import {
+  formatAge,
+  formatBinarySize,
+  formatSize,
+  formatTable,
+} from '../../../hyper-cli/output/table.ts';
 
 describe('a table', () => {
   it('has columns as wide as their widest cell, and no blanks at the ends of lines', () => {
@@ -34,6 +39,16 @@ it.each([
   [5e15, '5000TB'],
 ])('%d bytes are %s', (bytes, text) => {
   expect(formatSize(bytes)).toBe(text);
+});
+
+it.each([
+  [1023, '1023B'],
+  [1024, '1KiB'],
+  [5.25 * 1024 ** 2, '5.25MiB'],
+  [1010 * 1024 ** 2, '1010MiB'],
+  [2 * 1024 ** 3, '2GiB'],
+])('%d bytes of memory are %s', (bytes, text) => {
+  expect(formatBinarySize(bytes)).toBe(text);
 });
 
 it.each([
