@@ -11,6 +11,7 @@ import { step } from '../../setup/progress.ts';
 import { type Absent, isAbsent } from '../measure/series.ts';
 import { startDocker } from './docker.ts';
 import type { Engine } from './engine.ts';
+import { untilWarm } from './hyper-vms.ts';
 import { type HyperMode, startHyperd } from './hyperd.ts';
 
 export type EngineName = HyperMode | 'docker';
@@ -20,8 +21,8 @@ export interface LabOptions {
   readonly signal: AbortSignal;
 }
 
-/** After a start of hyperd, to make a template and fill a pool in the background. */
-const settleMs = 5_000;
+/** After the start of the engines. */
+const settleMs = 3_000;
 /** https://man7.org/linux/man-pages/man2/statfs.2.html */
 const unfitForOverlays = new Map([
   [0x01021994, 'tmpfs'],
@@ -95,6 +96,7 @@ export class Lab implements AsyncDisposable {
       const engine = name === 'docker' ? await this.docker() : await this.hyperd(name);
       if (!isAbsent(engine)) undo.use(name === 'docker' ? this.#emptied(engine) : engine);
       engines.set(name, isAbsent(engine) ? engine : await this.#warmUp(engine, archives, images));
+      if (name !== 'docker' && !isAbsent(engine)) await untilWarm(engine, this.signal);
     }
     await delay(settleMs, undefined, { signal: this.signal });
     return new EngineSet(engines, undo.move());
