@@ -43,7 +43,10 @@ export class QemuTemplates implements TemplateAbility {
     this.#config = config;
     const processor = config.host.kvm ? processorKey() : 'emulated';
     const machine = vmArguments({ id: '', runDirectory: '', vcpus: 1 }, config.host);
-    const boot = bootArguments({ kernelPath: '', initrdPath: '', kernelArguments: [kernelWord] });
+    const boot = bootArguments(
+      { kernelPath: '', initrdPath: '', kernelArguments: [kernelWord] },
+      config.host,
+    );
     const shape = JSON.stringify([...machine, ...boot, ...slotArguments()]);
     this.key = `qemu-${config.version} ${processor} vhost=${String(config.host.vhostNet)} ${shape}`;
   }
@@ -59,7 +62,7 @@ export class QemuTemplates implements TemplateAbility {
   ): Promise<void> {
     const arguments_ = [
       ...this.#arguments(config, true),
-      ...bootArguments({ ...config, kernelArguments: [kernelWord] }),
+      ...bootArguments({ ...config, kernelArguments: [kernelWord] }, this.#config.host),
     ];
     await using undo = new AsyncDisposableStack();
     undo.defer(() => rm(privateFile(config, config.id), { force: true }));
