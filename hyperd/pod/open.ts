@@ -88,6 +88,10 @@ export async function openContainerService(
   if (dependencies.warm !== undefined) {
     context.warm = await WarmVms.open(context, dependencies.warm);
     undo.use(context.warm);
+    // Before them: what is being made or started for them is given up, not waited for.
+    undo.defer(() => {
+      closing.abort(new Error('hyperd lets go'));
+    });
   }
   const resources = undo.move();
   return Object.assign(containers, {

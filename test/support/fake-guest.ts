@@ -1,9 +1,13 @@
-import { PassThrough, Readable, Writable } from 'node:stream';
+import { PassThrough, Writable } from 'node:stream';
 
 import { AgentError } from '../../hyperd/agent/agent-error.ts';
+import { unlessAborted } from '../../hyperd/base/deadline.ts';
 import { HyperError } from '../../hyperd/base/error.ts';
 import type {
+  Device,
   HypervisorDriver,
+  PluggedDevice,
+  TemplateAbility,
   Vm,
   VmConfig,
   VmExit,
@@ -20,6 +24,7 @@ import type {
   StartParams,
 } from '../../hyperstart/protocol/message.ts';
 import { protocolVersion } from '../../hyperstart/protocol/version.ts';
+import { GuestOutput } from './guest-output.ts';
 
 /** What a scripted program of a fake guest can do. */
 export interface ProgramIo {
@@ -49,6 +54,10 @@ export class FakeGuest {
   /** null: answers at once; else the hello never comes. */
   isSilent = false;
   lastStart: StartParams | null = null;
+  /** Serials of the disks that are there. */
+  readonly disks = new Set<string>();
+  #isConfigured = false;
+  #paused: PromiseWithResolvers<undefined> | null = null;
   readonly exited: Promise<VmExit>;
   readonly #settleExit: (exit: VmExit) => void;
   readonly #processes = new Map<string, GuestProcess>();
@@ -63,6 +72,20 @@ export class FakeGuest {
     const exit = Promise.withResolvers<VmExit>();
     this.exited = exit.promise;
     this.#settleExit = exit.resolve;
+  }
+
+  get isPaused(): boolean {
+    return this.#paused !== null;
+  }
+
+  /** Stops the processors: nothing is answered until `resume`. */
+  pause(): void {
+    this.#paused ??= Promise.withResolvers();
+  }
+
+  resume(): void {
+    this.#paused?.resolve(undefined);
+    this.#paused = null;
   }
 
   /** The machine goes, by itself or from outside. */
@@ -111,6 +134,7 @@ export class FakeGuest {
     signal: AbortSignal,
   ): Promise<Methods[M]['result']> {
     signal.throwIfAborted();
+    if (this.#paused !== null) await unlessAborted(this.#paused.promise, signal);
     this.requests.push({ method, params });
     const failure = this.failures.get(method);
     if (failure !== undefined) throw failure;
@@ -122,7 +146,9 @@ export class FakeGuest {
     switch (method) {
       case 'start': {
         const start = params as StartParams;
+        this.#checkStart(start);
         this.lastStart = start;
+        this.#isConfigured = true;
         const ref = { containerId: start.container.id, execId: null };
         const pid = this.#spawn(ref, start.container.process);
         return { pid, timeline: { network: 1, mounts: 2, process: 3 } };
@@ -146,10 +172,26 @@ export class FakeGuest {
       case 'resume':
       case 'stats':
       case 'processes':
+        return {};
       case 'release':
+        this.#processes.delete(keyOf(params as ProcessRef));
+        return {};
       case 'park':
+        if (this.#processes.size > 0) {
+          throw new AgentError('INVALID_STATE', 'the pod is in use');
+        }
+        this.#isConfigured = false;
         return {};
     }
+  }
+
+  #checkStart({ pod, container }: StartParams): void {
+    if (pod !== null && this.#isConfigured) {
+      throw new AgentError('INVALID_STATE', 'the pod is configured already');
+    }
+    const { layers, writableDisk } = container.rootfs;
+    const missing = [...layers, writableDisk].find((serial) => !this.disks.has(serial));
+    if (missing !== undefined) throw new AgentError('NOT_FOUND', `disk ${missing} did not appear`);
   }
 
   #spawn(ref: ProcessRef, config: ProcessConfig): number {
@@ -224,58 +266,6 @@ export class FakeGuest {
   }
 }
 
-/** Output that waits in the guest until it is read; a write resolves when it is. */
-class GuestOutput {
-  #queue: { readonly bytes: Buffer; readonly taken: () => void }[] = [];
-  #isEnded = false;
-  #reader: Readable | null = null;
-  #wantsMore = false;
-
-  /** After the end nothing is taken any more: its process is gone. */
-  write(bytes: Buffer): Promise<void> {
-    return new Promise((taken) => {
-      if (this.#isEnded) return;
-      this.#queue.push({ bytes, taken });
-      this.#feed();
-    });
-  }
-
-  end(): void {
-    this.#isEnded = true;
-    this.#feed();
-  }
-
-  open(): Readable {
-    this.#wantsMore = false;
-    this.#reader = new Readable({
-      highWaterMark: 1,
-      read: () => {
-        this.#wantsMore = true;
-        this.#feed();
-      },
-    });
-    return this.#reader;
-  }
-
-  hangUp(): void {
-    this.#reader?.destroy();
-    this.#reader = null;
-  }
-
-  #feed(): void {
-    if (this.#reader === null || !this.#wantsMore) return;
-    const next = this.#queue.shift();
-    if (next !== undefined) {
-      this.#wantsMore = false;
-      this.#reader.push(next.bytes);
-      next.taken();
-    } else if (this.#isEnded) {
-      this.#wantsMore = false;
-      this.#reader.push(null);
-    }
-  }
-}
-
 class GuestChannel extends PassThrough {
   readonly guest: FakeGuest;
 
@@ -309,7 +299,8 @@ export class FakeGuestDriver implements HypervisorDriver {
     pause: true,
     hardwareAccelerated: true,
   } as const;
-  readonly templates = null;
+  /** To be set before the daemon opens. */
+  templates: TemplateAbility | null = null;
   readonly launched: VmConfig[] = [];
   readonly alive = new Map<string, FakeGuest>();
   launchFailure: Error | null = null;
@@ -318,11 +309,18 @@ export class FakeGuestDriver implements HypervisorDriver {
   launch(config: VmConfig): Promise<Vm> {
     this.launched.push(config);
     if (this.launchFailure !== null) return Promise.reject(this.launchFailure);
+    const guest = this.power(config.id);
+    for (const { id } of config.devices) guest.disks.add(id);
+    return Promise.resolve(new FakeVm(guest, config));
+  }
+
+  /** A new guest that runs. */
+  power(id: string): FakeGuest {
     const guest = new FakeGuest();
     this.prepare(guest);
-    this.alive.set(config.id, guest);
-    void guest.exited.then(() => this.alive.delete(config.id));
-    return Promise.resolve(new FakeVm(guest, config));
+    this.alive.set(id, guest);
+    void guest.exited.then(() => this.alive.delete(id));
+    return guest;
   }
 
   adopt(record: VmRecord): Promise<Vm> {
@@ -341,15 +339,22 @@ export class FakeGuestDriver implements HypervisorDriver {
   }
 }
 
-class FakeVm implements Vm {
+export class FakeVm implements Vm {
   readonly id: string;
   readonly record: VmRecord;
   readonly exited: Promise<VmExit>;
   readonly timeline = { spawn: 1 };
   readonly #guest: FakeGuest;
+  /** Disk by free or taken slot. */
+  readonly #slots: Map<string, string | null>;
 
-  constructor(guest: FakeGuest, { id, runDirectory }: { id: string; runDirectory: string }) {
+  constructor(
+    guest: FakeGuest,
+    { id, runDirectory }: { readonly id: string; readonly runDirectory: string },
+    slots: readonly string[] = [],
+  ) {
     this.#guest = guest;
+    this.#slots = new Map(slots.map((slot) => [slot, null]));
     this.id = id;
     this.exited = guest.exited;
     this.record = { hypervisor: 'fake', id, runDirectory, pid: 4242, startTicks: 1 };
@@ -363,19 +368,34 @@ class FakeVm implements Vm {
     return 'Linux version 6.12.0-fake\nhyperstart: hello\n';
   }
 
-  plug(): Promise<never> {
-    return Promise.reject(new HyperError('UNSUPPORTED', 'no hotplug'));
+  plug(device: Device): Promise<PluggedDevice> {
+    const letter = device.kind === 'disk' && device.readOnly ? 'r' : 'w';
+    const free = [...this.#slots].find(([slot, id]) => slot.startsWith(letter) && id === null);
+    if (device.kind !== 'disk' || free === undefined) {
+      return Promise.reject(new HyperError('UNSUPPORTED', 'no hotplug'));
+    }
+    const [guestName] = free;
+    this.#slots.set(guestName, device.id);
+    this.#guest.disks.add(guestName);
+    return Promise.resolve({ id: device.id, guestName });
   }
 
-  unplug(): Promise<void> {
+  unplug(deviceId: string): Promise<void> {
+    for (const [slot, id] of this.#slots) {
+      if (id !== deviceId) continue;
+      this.#slots.set(slot, null);
+      this.#guest.disks.delete(slot);
+    }
     return Promise.resolve();
   }
 
   pause(): Promise<void> {
+    this.#guest.pause();
     return Promise.resolve();
   }
 
   resume(): Promise<void> {
+    this.#guest.resume();
     return Promise.resolve();
   }
 

@@ -111,8 +111,9 @@ export class FakeImageStore implements ImageStore {
     return found;
   }
 
-  async layers(): Promise<readonly LayerFile[]> {
-    return Promise.resolve([]);
+  layers(imageId: string): Promise<readonly LayerFile[]> {
+    const { diffIds } = this.get(imageId);
+    return Promise.resolve(diffIds.map((diffId) => ({ diffId, path: `/layers/${diffId}` })));
   }
 
   history(nameOrId: string): readonly HistoryEntry[] {

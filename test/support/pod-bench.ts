@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
@@ -7,6 +7,9 @@ import type { ContainerService, DockerEvent } from '../../hyperd/pod/container-s
 import type { Deadlines } from '../../hyperd/pod/context.ts';
 import type { ContainerConfig, HostConfig } from '../../hyperd/pod/docker-config.ts';
 import { openContainerService } from '../../hyperd/pod/open.ts';
+import type { NetworkManager } from '../../hyperd/network/network-manager.ts';
+import type { WarmConfig } from '../../hyperd/pod/warm/warm-vms.ts';
+import { buildInitrd } from '../../hyperstart/initrd.ts';
 import { connectFakeAgent, FakeGuestDriver, type Program } from './fake-guest.ts';
 import { FakeImageStore } from './fake-image-store.ts';
 
@@ -18,8 +21,11 @@ export class PodBench implements AsyncDisposable {
   readonly images = new FakeImageStore();
   readonly programs = new Map<string, Program>();
   readonly warnings: string[] = [];
+  readonly infos: string[] = [];
   readonly directory: string;
   deadlines: Partial<Deadlines> = {};
+  warm: WarmConfig | null = null;
+  network: NetworkManager | null = null;
   containers: Service;
 
   private constructor(directory: string, containers: Service | null) {
@@ -27,7 +33,11 @@ export class PodBench implements AsyncDisposable {
     this.containers = containers as Service;
   }
 
-  static async open(deadlines: Partial<Deadlines> = {}): Promise<PodBench> {
+  /** `setUp` runs before the service opens. */
+  static async open(
+    deadlines: Partial<Deadlines> = {},
+    setUp: (bench: PodBench) => Promise<void> = () => Promise.resolve(),
+  ): Promise<PodBench> {
     const bench = new PodBench(await mkdtemp(path.join(tmpdir(), 'hyper-pods-')), null);
     bench.deadlines = deadlines;
     bench.images.add('busybox:latest', {
@@ -42,8 +52,20 @@ export class PodBench implements AsyncDisposable {
     };
     bench.programs.set('true', () => Promise.resolve(0));
     bench.programs.set('sleep', () => new Promise(() => undefined));
+    const init = { path: 'init', mode: 0o100755, content: Buffer.from('ELF') };
+    await writeFile(bench.kernelPath, 'kernel');
+    await writeFile(bench.initrdPath, buildInitrd([init]));
+    await setUp(bench);
     await bench.restartDaemon();
     return bench;
+  }
+
+  get kernelPath(): string {
+    return path.join(this.directory, 'kernel');
+  }
+
+  get initrdPath(): string {
+    return path.join(this.directory, 'initrd');
   }
 
   /** Ends the service as a daemon's end would, and opens the next one. */
@@ -55,17 +77,18 @@ export class PodBench implements AsyncDisposable {
     this.containers = await openContainerService({
       driver: this.driver,
       images: this.images,
-      network: null,
+      network: this.network,
       openLog: openContainerLog,
       dataRoot: path.join(this.directory, 'data'),
       execRoot: path.join(this.directory, 'run'),
-      kernelPath: '/kernel',
-      initrdPath: '/initrd',
+      kernelPath: this.kernelPath,
+      initrdPath: this.initrdPath,
       dns: [],
-      logger: { info: () => undefined, warn: tell, error: tell },
+      logger: { info: (_fields, message) => this.infos.push(message), warn: tell, error: tell },
       connectAgent: connectFakeAgent,
       deadlines: this.deadlines,
       capacity: { cpus: 4, memoryMiB: 8192 },
+      ...(this.warm === null ? {} : { warm: this.warm }),
     });
   }
 

@@ -38,7 +38,10 @@ function cpioFile(archive: Buffer, wanted: string): Buffer | null {
     const start = (nameEnd + 3) & ~3;
     const end = start + field(fileSizeField);
     if (name === wanted) return archive.subarray(start, end);
-    at = (end + 3) & ~3;
+    const next = (end + 3) & ~3;
+    // A header that holds no numbers.
+    if (next <= at) return null;
+    at = next;
   }
   return null;
 }

@@ -13,6 +13,8 @@ import { blankNic, shapeName, type Template } from './template.ts';
 
 export interface TemplateStoreOptions {
   readonly ability: TemplateAbility;
+  /** Its template stays, whatever others are made. */
+  readonly usual: TemplateShape;
   /** Holds the templates, a directory each. */
   readonly sharedDirectory: string;
   readonly privateDirectory: string;
@@ -60,12 +62,16 @@ export class TemplateStore {
   /** Finds the templates of a former daemon, and removes what is not fit for use. */
   static async open(context: PodContext, options: TemplateStoreOptions): Promise<TemplateStore> {
     const store = new TemplateStore(context, options, await hashInputs(context, options));
+    const found: Template[] = [];
     for (const name of await readdir(options.sharedDirectory)) {
       const directory = path.join(options.sharedDirectory, name);
       const template = await store.#read(directory);
       if (template === null) await rm(directory, { recursive: true, force: true });
-      else store.#ready.set(shapeName(template.shape), template);
+      else found.push(template);
     }
+    // Two of a shape: the daemon was killed after it had made the newer one.
+    found.sort((a, b) => a.madeUnixMs - b.madeUnixMs);
+    for (const template of found) await store.#put(template);
     return store;
   }
 
@@ -109,9 +115,7 @@ export class TemplateStore {
       closing.throwIfAborted();
       const startedAt = performance.now();
       const template = await this.#make(shape);
-      const former = this.#ready.get(name);
-      this.#ready.set(name, template);
-      if (former !== undefined) await remove(former);
+      await this.#put(template);
       await this.#removeSurplus();
       const ms = Math.round(performance.now() - startedAt);
       logger.info({ shape: name, ms }, `made the template for VMs of ${name}`);
@@ -170,9 +174,19 @@ export class TemplateStore {
     }
   }
 
-  /** The usual shape was made first and stays; of the others the oldest goes. */
+  async #put(template: Template): Promise<void> {
+    const name = shapeName(template.shape);
+    const former = this.#ready.get(name);
+    this.#ready.set(name, template);
+    if (former !== undefined) await remove(former);
+  }
+
+  /** Of the unusual shapes the oldest goes. */
   async #removeSurplus(): Promise<void> {
-    const [, ...others] = [...this.#ready];
+    const usual = shapeName(this.#options.usual);
+    const others = [...this.#ready]
+      .filter(([name]) => name !== usual)
+      .sort(([, a], [, b]) => a.madeUnixMs - b.madeUnixMs);
     for (const [name, template] of others.slice(0, Math.max(0, others.length - maxOthers))) {
       this.#ready.delete(name);
       await remove(template);

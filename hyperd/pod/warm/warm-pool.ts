@@ -1,12 +1,8 @@
-import { readFile } from 'node:fs/promises';
-import { freemem, totalmem } from 'node:os';
-import path from 'node:path';
-
 import { messageOf } from '../../base/error.ts';
 import type { TemplateShape } from '../../hypervisor/driver.ts';
 import type { PodContext } from '../context.ts';
-import { mebibyte } from '../spec/sizes.ts';
 import { type BlankVm, launchBlank } from './blank-vm.ts';
+import type { HostMemory } from './host-memory.ts';
 import { rehearse } from './rehearsal.ts';
 import type { TemplateStore } from './template-store.ts';
 import { shapeName } from './template.ts';
@@ -18,12 +14,11 @@ export interface WarmPoolOptions {
   readonly size: number;
   /** Host memory that all waiting VMs may take together. */
   readonly maxMemoryMiB: number;
+  readonly hostMemory: HostMemory;
   readonly layerFile: string;
   readonly untilIdle: () => Promise<void>;
 }
 
-/** Less free memory than this share of the host's, and the pool gives its own back. */
-const scarceShare = 0.1;
 const checkMs = 5000;
 const retryMs = 10_000;
 const fillMs = 60_000;
@@ -131,16 +126,19 @@ export class WarmPool implements AsyncDisposable {
 
   async #isWanting(): Promise<boolean> {
     if (this.#stop.signal.aborted || this.#waiting.length >= this.#options.size) return false;
-    if (await isMemoryScarce()) return false;
-    const used = await Promise.all(this.#waiting.map(({ vm }) => proportionalMiB(vm.record.pid)));
+    const { hostMemory, maxMemoryMiB } = this.#options;
+    if (await hostMemory.isScarce()) return false;
+    const used = await Promise.all(
+      this.#waiting.map(({ vm }) => hostMemory.usedMiB(vm.record.pid)),
+    );
     const most = Math.max(0, ...used);
     const sum = used.reduce((total, each) => total + each, most);
-    return sum <= this.#options.maxMemoryMiB;
+    return sum <= maxMemoryMiB;
   }
 
   /** Gives one VM up when the host is short of memory, and fills up again when it is not. */
   async #shrink(): Promise<void> {
-    if (await isMemoryScarce()) {
+    if (await this.#options.hostMemory.isScarce()) {
       const blank = this.#waiting.pop();
       if (blank === undefined) return;
       this.#context.logger.info({}, 'the host is short of memory: a waiting VM is given up');
@@ -149,17 +147,4 @@ export class WarmPool implements AsyncDisposable {
       this.refill();
     }
   }
-}
-
-async function isMemoryScarce(): Promise<boolean> {
-  const meminfo = await readFile('/proc/meminfo', 'utf8').catch(() => '');
-  const available = /^MemAvailable:\s+(\d+) kB$/m.exec(meminfo)?.[1];
-  const bytes = available === undefined ? freemem() : Number(available) * 1024;
-  return bytes < totalmem() * scarceShare;
-}
-
-async function proportionalMiB(pid: number): Promise<number> {
-  const file = path.join('/proc', String(pid), 'smaps_rollup');
-  const text = await readFile(file, 'utf8').catch(() => '');
-  return (Number(/^Pss:\s+(\d+) kB$/m.exec(text)?.[1] ?? '0') * 1024) / mebibyte;
 }

@@ -7,7 +7,8 @@ import type { PodContext } from '../context.ts';
 import type { MachineSize } from '../spec/resources.ts';
 import { machineSize, parseResources } from '../spec/resources.ts';
 import { type BlankVm, launchBlank } from './blank-vm.ts';
-import { openMemoryMounts } from './memory-mounts.ts';
+import { hostMemory, type HostMemory } from './host-memory.ts';
+import { type MemoryMounts, openMemoryMounts } from './memory-mounts.ts';
 import { rehearsalLayer } from './rehearsal-layer.ts';
 import { TemplateStore } from './template-store.ts';
 import { shapeName, type Template } from './template.ts';
@@ -21,6 +22,10 @@ export interface WarmConfig {
   readonly poolMemoryMiB: number;
   /** Makes an EROFS image of a tar in a directory, and returns its path. */
   readonly makeLayer: (directory: string, tar: AsyncIterable<Buffer>) => Promise<string>;
+  /** Default: mounts, which take root. */
+  readonly openMemory?: (directory: string) => Promise<MemoryMounts>;
+  /** Default: the real one. */
+  readonly hostMemory?: HostMemory;
 }
 
 /** Where a pod's VM came from. */
@@ -59,7 +64,7 @@ export class WarmVms implements AsyncDisposable {
     if (!config.templates || driver.templates === null) return null;
     await using undo = new AsyncDisposableStack();
     try {
-      const mounts = undo.use(await openMemoryMounts(paths.memory));
+      const mounts = undo.use(await (config.openMemory ?? openMemoryMounts)(paths.memory));
       const layerFile = await openRehearsalLayer(context, config);
       const starts = new Starts();
       const untilIdle = (): Promise<void> => starts.untilNone();
@@ -67,15 +72,17 @@ export class WarmVms implements AsyncDisposable {
       const shape = shapeOf(context, size);
       const { shared: sharedDirectory, private: privateDirectory } = mounts;
       const files = { sharedDirectory, privateDirectory, layerFile, untilIdle };
-      const templates = await TemplateStore.open(context, { ability: driver.templates, ...files });
+      const { templates: ability } = driver;
+      const templates = await TemplateStore.open(context, { ability, usual: shape, ...files });
       undo.defer(() => templates.settled());
       const { poolSize, poolMemoryMiB: maxMemoryMiB } = config;
       const filling = { size: poolSize, maxMemoryMiB, layerFile, untilIdle };
-      const pool = undo.use(new WarmPool(context, { templates, shape, ...filling }));
+      const host = { hostMemory: config.hostMemory ?? hostMemory };
+      const pool = undo.use(new WarmPool(context, { templates, shape, ...filling, ...host }));
       const usual = shapeName(shape);
       const warm = new WarmVms(context, { templates, pool, usual, starts });
       pool.refill();
-      if (poolSize === 0) void templates.make(shape);
+      if (poolSize === 0 && templates.find(shape) === null) void templates.make(shape);
       warm.#resources = undo.move();
       return warm;
     } catch (cause) {

@@ -77,6 +77,40 @@ test('a configuration file that was named must be there', async () => {
   await expect(readCommandLine(args)).rejects.toThrow('absent.json: ENOENT');
 });
 
+test('VMs start from templates and two of them wait, unless something else is said', async () => {
+  const usual = { template: 'on', poolSize: 2, poolMemoryMiB: 512 };
+  await expect(read([])).resolves.toMatchObject(usual);
+  const flags = ['--template=off', '--pool-size', '0', '--pool-memory', '2048'];
+  const changed = { template: 'off', poolSize: 0, poolMemoryMiB: 2048 };
+  await expect(read(flags)).resolves.toMatchObject(changed);
+  const file = { template: 'off', 'pool-size': 0, 'pool-memory': '2048' };
+  await expect(read([], file)).resolves.toMatchObject(changed);
+});
+
+test.each([
+  [['--template', 'yes'], '--template: "yes" must be on or off'],
+  [['--template='], '--template: "" must be on or off'],
+  [['--pool-size', 'two'], '--pool-size: "two" must be a number from 0 to 1000'],
+  [['--pool-size=-1'], '--pool-size: "-1" must be a number from 0 to 1000'],
+  [['--pool-size', '1.5'], '--pool-size: "1.5" must be a number from 0 to 1000'],
+  [['--pool-size', '1001'], '--pool-size: "1001" must be a number from 0 to 1000'],
+  [['--pool-memory', '512M'], '--pool-memory: "512M" must be a number from 0 to 1048576'],
+  [['--pool-memory='], '--pool-memory: "" must be a number from 0 to 1048576'],
+])('%j names the flag and what it takes', async (args, fault) => {
+  await expect(read(args)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT', message: fault });
+});
+
+test('bad values in the file are named by their keys', async () => {
+  const content = { template: true, 'pool-size': -1, 'pool-memory': [] };
+  await expect(read([], content)).rejects.toThrow(
+    [
+      '"template": must be a string',
+      '"pool-size": "-1" must be a number from 0 to 1000',
+      '"pool-memory": must be a string',
+    ].join('\n'),
+  );
+});
+
 test('a flag without its value is a fault', async () => {
   await expect(read(['--kernel'])).rejects.toThrow('--kernel: a value must follow');
 });
