@@ -1,13 +1,13 @@
 import { once } from 'node:events';
 import { open } from 'node:fs/promises';
-import path from 'node:path';
 
 import { HyperError, messageOf } from '../../base/error.ts';
 import { killProcess, startTicksOf } from '../../base/process-table.ts';
 import { type ChildProcess, spawnProcess } from '../../base/subprocess.ts';
 import type { VmRecord } from '../driver.ts';
 import { type HostCapabilities, socketPaths } from './command-line.ts';
-import { QemuVm, readQemuLog, removeSockets } from './vm.ts';
+import { qemuLogPath, readQemuLog } from './qemu-log.ts';
+import { QemuVm, removeSockets } from './vm.ts';
 
 export interface QemuLaunch {
   readonly binary: string;
@@ -61,7 +61,7 @@ export async function launchQemu(
 
 async function spawnQemu(launch: QemuLaunch): Promise<ChildProcess> {
   const { binary, runDirectory, stateFile } = launch;
-  await using log = await open(path.join(runDirectory, 'qemu.log'), 'a');
+  await using log = await open(qemuLogPath(runDirectory), 'a');
   const child = spawnProcess(binary, launch.arguments, {
     cwd: runDirectory,
     detached: true,

@@ -1,6 +1,5 @@
-import { open, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import type { Socket } from 'node:net';
-import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Duplex } from 'node:stream';
 
@@ -14,6 +13,7 @@ import { ConsoleFeed } from './console-feed.ts';
 import { DiskSlots } from './disk-slots.ts';
 import { Hotplug } from './hotplug.ts';
 import { loadState, saveState } from './migration.ts';
+import { capQemuLog, readQemuLog } from './qemu-log.ts';
 import { QmpClient } from './qmp-client.ts';
 import { connectUnix } from './unix-connect.ts';
 import { VmEvents } from './vm-events.ts';
@@ -40,20 +40,6 @@ interface Connections {
 const endMs = 2000;
 /** What a process that has ended left in its sockets is read within this time. */
 const drainMs = 1000;
-const logTailBytes = 2000;
-
-/** The last lines that QEMU itself wrote about a VM; '' when there are none. */
-export async function readQemuLog(runDirectory: string): Promise<string> {
-  try {
-    await using file = await open(path.join(runDirectory, 'qemu.log'));
-    const { size } = await file.stat();
-    const buffer = Buffer.alloc(Math.min(size, logTailBytes));
-    await file.read(buffer, 0, buffer.length, size - buffer.length);
-    return buffer.toString('utf8').trim();
-  } catch {
-    return '';
-  }
-}
 
 /** Removes a VM's sockets: QEMU does so itself unless it is killed. */
 export async function removeSockets(runDirectory: string): Promise<void> {
@@ -193,7 +179,9 @@ export class QemuVm implements Vm {
 
   async #watchExit(): Promise<VmExit> {
     const { qmp, events, consoleClosed } = this.#connections;
+    const capped = capQemuLog(this.record.runDirectory);
     const how = await this.#processEnd();
+    capped[Symbol.dispose]();
     await within(drainMs, Promise.all([qmp.closed, consoleClosed]));
     qmp.close();
     const gone = new HyperError('UNAVAILABLE', `VM ${this.#name}: it has ended`);

@@ -45,7 +45,14 @@ export async function openMemoryMounts(directory: string): Promise<MemoryMounts>
   return { shared, private: own, [Symbol.asyncDispose]: () => resources.disposeAsync() };
 }
 
+/** proc(5): white space and backslashes in paths are octal there. */
+function unescape(text: string): string {
+  return text.replace(/\\([0-7]{3})/g, (_, octal: string) =>
+    String.fromCharCode(Number.parseInt(octal, 8)),
+  );
+}
+
 async function mountPoints(): Promise<ReadonlySet<string>> {
   const lines = (await readFile('/proc/self/mounts', 'utf8')).split('\n');
-  return new Set(lines.map((line) => line.split(' ')[1] ?? ''));
+  return new Set(lines.map((line) => unescape(line.split(' ')[1] ?? '')));
 }

@@ -33,6 +33,7 @@ export class WarmPool implements AsyncDisposable {
   readonly #waiting: BlankVm[] = [];
   readonly #stop = new AbortController();
   #filling: Promise<void> | null = null;
+  #givingUp: Promise<void> = Promise.resolve();
   #notBefore = 0;
   #timer: NodeJS.Timeout | null = null;
 
@@ -68,6 +69,7 @@ export class WarmPool implements AsyncDisposable {
     this.#stop.abort(new Error('the pool is closed'));
     if (this.#timer !== null) clearInterval(this.#timer);
     await this.#filling;
+    await this.#givingUp;
     await Promise.all(this.#waiting.splice(0).map(({ resources }) => resources.disposeAsync()));
   }
 
@@ -142,7 +144,8 @@ export class WarmPool implements AsyncDisposable {
       const blank = this.#waiting.pop();
       if (blank === undefined) return;
       this.#context.logger.info({}, 'the host is short of memory: a waiting VM is given up');
-      await blank.resources.disposeAsync();
+      this.#givingUp = blank.resources.disposeAsync();
+      await this.#givingUp;
     } else {
       this.refill();
     }
