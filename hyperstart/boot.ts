@@ -38,11 +38,16 @@ export class BootError extends Error {
   }
 }
 
+/** Milliseconds with one decimal. */
+export function toTenths(milliseconds: number): number {
+  return Math.round(milliseconds * 10) / 10;
+}
+
 /** Runs a boot phase and notes when it ended. */
 export function bootPhase<T>(sys: Sys, timeline: BootTimeline, phase: string, run: () => T): T {
   try {
     const result = run();
-    timeline[phase] = Math.round(sys.uptimeMs() * 10) / 10;
+    timeline[phase] = toTenths(sys.uptimeMs());
     return result;
   } catch (error) {
     throw new BootError(phase, error);

@@ -37,7 +37,7 @@ export interface InitBuildOptions {
 const here = import.meta.dirname;
 const quickjsFiles = ['quickjs', 'dtoa', 'libregexp', 'libunicode', 'cutils'];
 const compilerFlags = [
-  ...['-Os', '-static', '-fwrapv', '-D_GNU_SOURCE', '-ffunction-sections', '-fdata-sections'],
+  ...['-O2', '-static', '-fwrapv', '-D_GNU_SOURCE', '-ffunction-sections', '-fdata-sections'],
   ...['-fno-asynchronous-unwind-tables', '-fstack-protector-strong'],
   // Kernel headers: musl has none of its own.
   ...['-idirafter', '/usr/include', '-idirafter', '/usr/include/x86_64-linux-gnu'],
@@ -79,7 +79,7 @@ async function buildInto(scratch: string, quickjs: string, program: string): Pro
     bundle: true,
     format: 'esm',
     platform: 'neutral',
-    target: 'es2020',
+    target: 'es2023',
     external: ['hyper:native'],
     outfile: script,
     logLevel: 'warning',

@@ -1,11 +1,14 @@
 import { Agent } from './agent.ts';
-import { bootGuest, type BootTimeline } from './boot.ts';
+import { bootGuest, type BootTimeline, toTenths } from './boot.ts';
 import { messageOf } from './request-error.ts';
 import { nativeSys } from './sys/native-sys.ts';
 
 /** Entry of PID 1: boots the guest and serves hyperd; the event loop of the C module goes on from here. */
 function main(): void {
-  const timeline: BootTimeline = { kernel: Math.round(nativeSys.uptimeMs() * 10) / 10 };
+  const timeline: BootTimeline = {
+    kernel: toTenths(nativeSys.startedMs()),
+    engine: toTenths(nativeSys.uptimeMs()),
+  };
   try {
     bootGuest(nativeSys, timeline);
     new Agent(nativeSys, timeline);

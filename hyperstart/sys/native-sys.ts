@@ -22,6 +22,7 @@ export const nativeSys: Sys = {
   leaveFirstRoot: () => {
     machine.leaveFirstRoot();
   },
+  startedMs: () => native.startedMs(),
   uptimeMs: () => machine.uptimeMs(),
   setClock: (unixMs) => {
     machine.setClock(unixMs);

@@ -16,6 +16,8 @@ export interface Native {
   fork(flags: number, cgroupFd: number, run: () => void): number;
   /** Calls back while this one descriptor is readable: an epoll set with all others. 0 or -errno. */
   listen(fd: number, callback: () => void): number;
+  /** When this process began to run, in milliseconds since the kernel did. */
+  startedMs(): number;
   powerOff(): never;
   channelOpen(
     onSession: () => void,

@@ -12,6 +12,8 @@ export interface Sys {
    * which has no parent mount, and containers need it.
    */
   leaveFirstRoot(): void;
+  /** When our process began to run, as `uptimeMs` would have told it. */
+  startedMs(): number;
   /** Milliseconds since the kernel started (CLOCK_BOOTTIME), with a fraction. */
   uptimeMs(): number;
   setClock(unixMs: number): void;

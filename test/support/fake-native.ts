@@ -67,6 +67,10 @@ export class FakeNative implements Native {
     return 0;
   }
 
+  startedMs(): number {
+    return 0;
+  }
+
   powerOff(): never {
     throw new Error('powered off');
   }

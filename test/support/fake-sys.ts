@@ -135,6 +135,10 @@ export class FakeSys implements Sys {
     this.journal.push('leave the first root');
   }
 
+  startedMs(): number {
+    return 80;
+  }
+
   uptimeMs(): number {
     return this.now;
   }

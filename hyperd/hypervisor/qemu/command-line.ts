@@ -42,13 +42,19 @@ export interface HostCapabilities {
   readonly qboot: boolean;
 }
 
+/**
+ * An emulated processor executes a string instruction element by element: with ERMS or FSRM the kernel
+ * would copy and clear memory by single bytes.
+ */
+const emulatedCpu = 'max,-erms,-fsrm';
+
 /** Arguments that choose machine, processor and firmware. */
 export function machineArguments(host: HostCapabilities): readonly string[] {
   return [
     ...['-machine', 'q35,usb=off,sata=off,smbus=off,vmport=off,hpet=on'],
     ...(host.kvm
       ? ['-accel', 'kvm', '-cpu', 'host']
-      : ['-accel', 'tcg,thread=multi,tb-size=64', '-cpu', 'max']),
+      : ['-accel', 'tcg,thread=multi,tb-size=64', '-cpu', emulatedCpu]),
     ...(host.qboot ? ['-bios', qbootFile] : []),
     ...['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none'],
   ];

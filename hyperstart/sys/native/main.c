@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/reboot.h>
+#include <time.h>
 #include <unistd.h>
 
 extern const uint8_t hyperstart_bytecode[];
@@ -12,6 +13,7 @@ extern const uint32_t hyperstart_bytecode_size;
 
 JSContext *js;
 bool is_machine_init;
+struct timespec started;
 
 /* stderr is the kernel's console. After it a reset, not a power-off: by that the host knows a crash. */
 _Noreturn void fatal(const char *reason) {
@@ -86,7 +88,7 @@ static void catch_crashes(void) {
 }
 
 static void load_program(void) {
-  JSRuntime *runtime = JS_NewRuntime();
+  JSRuntime *runtime = JS_NewRuntime2(&engine_memory, NULL);
   js = runtime == NULL ? NULL : JS_NewContextRaw(runtime);
   if (js == NULL)
     fatal("no memory for the JavaScript engine");
@@ -108,6 +110,7 @@ static void load_program(void) {
 }
 
 int main(int argc, char **argv) {
+  clock_gettime(CLOCK_BOOTTIME, &started);
   if (argc >= 3 && strcmp(argv[0], "hyper-init") == 0)
     return container_init(argv);
   /* The program of a rehearsal container: it shows the way that a real one will go. */

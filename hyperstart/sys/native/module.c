@@ -132,6 +132,11 @@ static NATIVE(native_listen) {
   return JS_NewInt32(context, watch_set(&script, EPOLLIN));
 }
 
+/* startedMs(): when this process began to run, in milliseconds since the kernel did. */
+static NATIVE(native_started_ms) {
+  return JS_NewFloat64(context, (double)started.tv_sec * 1e3 + (double)started.tv_nsec / 1e6);
+}
+
 static NATIVE(native_power_off) { power_off(); }
 
 static const JSCFunctionListEntry functions[] = {
@@ -140,6 +145,7 @@ static const JSCFunctionListEntry functions[] = {
     JS_CFUNC_DEF("addressOf", 1, native_address_of),
     JS_CFUNC_DEF("fork", 3, native_fork),
     JS_CFUNC_DEF("listen", 2, native_listen),
+    JS_CFUNC_DEF("startedMs", 0, native_started_ms),
     JS_CFUNC_DEF("powerOff", 0, native_power_off),
     JS_CFUNC_DEF("channelOpen", 5, channel_open),
     JS_CFUNC_DEF("channelAttach", 1, channel_attach),

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "quickjs.h"
 
@@ -21,6 +22,8 @@ extern JSContext *js;
 
 /* True in the process that is PID 1 of the VM, false in its children and in tests. */
 extern bool is_machine_init;
+/* When this process began to run, by the clock of the kernel's start. */
+extern struct timespec started;
 /* Prints why hyperstart cannot go on and resets the VM, so that the host sees it end. */
 _Noreturn void fatal(const char *reason);
 /* The same for the pending JavaScript exception, with its stack. */
@@ -28,6 +31,9 @@ _Noreturn void fatal_exception(void);
 _Noreturn void power_off(void);
 /* Calls a JavaScript function and then the jobs it queued; an exception is fatal. Frees `argument`. */
 void call_javascript(JSValueConst function, JSValue argument);
+
+/* memory.c */
+extern const JSMallocFunctions engine_memory;
 
 /* loop.c */
 
