@@ -49,6 +49,7 @@ export const EPOLLIN = 1;
 export const EPOLLPRI = 2;
 export const EPOLLERR = 8;
 
+export const SIG_SETMASK = 2;
 export const SIGKILL = 9;
 export const SIGCHLD = 17;
 export const SIGIO = 29;
@@ -73,7 +74,6 @@ export const CLOSE_RANGE_CLOEXEC = 4;
 export const TIOCSCTTY = 0x540e;
 export const TIOCSWINSZ = 0x5414;
 export const TIOCSPTLCK = 0x40045431;
-export const TIOCGPTN = 0x80045430;
 export const TIOCGPTPEER = 0x5441;
 export const RNDADDENTROPY = 0x40085203;
 export const RNDRESEEDCRNG = 0x5207;

@@ -1,4 +1,11 @@
 import {
+  type CallPlan,
+  descriptorIn,
+  pathOf,
+  type SlotName,
+  type SystemCall,
+} from './call-plan.ts';
+import {
   AT_FDCWD,
   CLONE_NEWCGROUP,
   MNT_DETACH,
@@ -11,37 +18,52 @@ import {
   MS_REC,
   MS_REMOUNT,
   O_CLOEXEC,
+  O_CREAT,
+  O_DIRECTORY,
+  O_EXCL,
   O_NOCTTY,
+  O_PATH,
   O_RDWR,
+  O_WRONLY,
+  RESOLVE_IN_ROOT,
   S_IFDIR,
   S_IFMT,
-  TIOCGPTN,
 } from './constants.ts';
+import { EEXIST, ENOENT, ENOTDIR } from './errno.ts';
 import type { Files } from './files.ts';
-import type { Kernel } from './kernel.ts';
-import { type MountOptions, type NewNamespaces, type OpenedPath, SysError } from './sys.ts';
+import { setUint64, struct } from './kernel.ts';
+import type { MountOptions, NewNamespaces } from './sys.ts';
 
 const remountable = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC;
+const howBytes = 24;
 
-/** Makes the inside of a container: runs in the child, whose namespaces are new. */
+/** struct open_how for a path that must not lead out of the root. */
+const howInRoot = struct(howBytes, (view) => {
+  setUint64(view, 0, O_PATH | O_CLOEXEC);
+  setUint64(view, 16, RESOLVE_IN_ROOT);
+});
+
+/** Plans the inside of a container: calls of a child whose namespaces are new. */
 export class ContainerNamespaces {
-  readonly #kernel: Kernel;
+  readonly #plan: CallPlan;
   readonly #files: Files;
   readonly #options: NewNamespaces;
 
-  constructor(kernel: Kernel, files: Files, options: NewNamespaces) {
-    this.#kernel = kernel;
+  constructor(plan: CallPlan, files: Files, options: NewNamespaces) {
+    this.#plan = plan;
     this.#files = files;
     this.#options = options;
   }
 
   enter(): void {
-    const { hostname, domainname, cgroupNamespace } = this.#options;
+    const { hostname, domainname, cgroupNamespace, root } = this.#options;
     // clone3 would take our parent's cgroup as the root; unsharing takes the one we are in.
-    if (cgroupNamespace) this.#kernel.call('unshare cgroups', 'unshare', CLONE_NEWCGROUP);
-    this.#kernel.call('make mounts private', 'mount', null, '/', null, MS_REC | MS_PRIVATE, null);
-    this.#kernel.call('set the hostname', 'sethostname', hostname, hostname.length);
-    this.#kernel.call('set the domainname', 'setdomainname', domainname, domainname.length);
+    if (cgroupNamespace) this.#add('unshare cgroups', ['unshare', CLONE_NEWCGROUP]);
+    this.#add('make mounts private', ['mount', null, '/', null, MS_REC | MS_PRIVATE, null]);
+    this.#add('set the hostname', ['sethostname', hostname, hostname.length]);
+    this.#add('set the domainname', ['setdomainname', domainname, domainname.length]);
+    const flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+    this.#plan.add('open the root', ['openat', AT_FDCWD, root, flags, 0], { into: 'root' });
   }
 
   mountAll(): void {
@@ -49,28 +71,30 @@ export class ContainerNamespaces {
   }
 
   /** Opens a device node inside the root. */
-  openDevice(path: string): number {
-    return this.#within(path, 'none', (opened) => {
-      const flags = O_RDWR | O_NOCTTY | O_CLOEXEC;
-      return this.#kernel.call(`open ${path}`, 'openat', AT_FDCWD, opened.path, flags, 0);
-    });
+  openDevice(path: string, into: SlotName): void {
+    this.#open(path);
+    const flags = O_RDWR | O_NOCTTY | O_CLOEXEC;
+    const call: SystemCall = ['openat', AT_FDCWD, pathOf('opened'), flags, 0];
+    this.#plan.add(`open ${path}`, call, { into });
+    this.#close('opened');
   }
 
-  /** Lets /dev/console be the container's terminal. */
-  bindConsole(master: number): void {
-    const number = new ArrayBuffer(4);
-    this.#kernel.call('number of the terminal', 'ioctl', master, TIOCGPTN, number);
-    const name = `/dev/pts/${String(new DataView(number).getUint32(0, true))}`;
-    this.#within(name, 'none', (source) => {
-      this.#within('/dev/console', 'file', (target) => {
-        this.#bind(source.path, target.path);
-      });
-    });
+  /** Lets /dev/console be the container's terminal, the first one of its devpts. */
+  bindConsole(): void {
+    this.#open('/dev/pts/0');
+    this.#open('/dev/console', 'file');
+    this.#bind('/dev/console', pathOf('opened'), 'file');
+    this.#close('opened');
+    this.#close('file');
   }
 
   applySysctls(): void {
     for (const [name, value] of this.#options.sysctls) {
-      this.#files.writeFile(`/proc/sys/${name.split('.').join('/')}`, value);
+      const path = `/proc/sys/${name.split('.').join('/')}`;
+      const flags = O_WRONLY | O_CLOEXEC;
+      this.#plan.add(`open ${path}`, ['openat', AT_FDCWD, path, flags, 0], { into: 'file' });
+      this.#plan.write(`write ${path}`, 'file', value);
+      this.#close('file');
     }
   }
 
@@ -81,91 +105,119 @@ export class ContainerNamespaces {
 
   /** The prepared root becomes /; the VM's root is gone from here. */
   pivot(): void {
-    this.#kernel.call('enter the root', 'chdir', this.#options.root);
-    this.#kernel.call('pivot_root', 'pivot_root', '.', '.');
-    this.#kernel.call('leave the old root', 'umount2', '.', MNT_DETACH);
-    this.#kernel.call('enter the new root', 'chdir', '/');
+    this.#add('enter the root', ['chdir', this.#options.root]);
+    this.#add('pivot_root', ['pivot_root', '.', '.']);
+    this.#add('leave the old root', ['umount2', '.', MNT_DETACH]);
+    this.#add('enter the new root', ['chdir', '/']);
     if (!this.#options.readOnlyRoot) return;
     const flags = MS_REMOUNT | MS_BIND | MS_RDONLY;
-    this.#kernel.call('make the root read-only', 'mount', null, '/', null, flags, null);
+    this.#add('make the root read-only', ['mount', null, '/', null, flags, null]);
   }
 
-  #mount(mount: MountOptions): void {
-    const isBind = (mount.flags & MS_BIND) !== 0;
-    const isFile = isBind && !this.#isDirectory(mount.source);
-    this.#within(mount.target, isFile ? 'file' : 'directory', (target) => {
-      if (isBind) this.#bind(mount.source, target.path);
-      else this.#files.mount({ ...mount, target: target.path });
-    });
-    const extra = mount.flags & remountable;
+  #mount({ source, target, type, flags, data }: MountOptions): void {
+    const isBind = (flags & MS_BIND) !== 0;
+    this.#openOrCreate(target, isBind && !this.#isDirectory(source));
+    if (isBind) this.#bind(target, source, 'opened');
+    else {
+      const options = data === '' ? null : data;
+      this.#add(`mount ${target}`, ['mount', source, pathOf('opened'), type, flags, options]);
+    }
+    this.#close('opened');
+    const extra = flags & remountable;
     if (!isBind || extra === 0) return;
     // Opened anew: now the path leads to what was just mounted.
-    this.#within(mount.target, 'none', (target) => {
-      this.#remount(target.path, extra);
-    });
+    this.#open(target);
+    this.#remount(target, extra);
+    this.#close('opened');
   }
 
+  /** Hides a file behind /dev/null, a directory behind an empty one. */
   #mask(path: string): void {
-    this.#ifThere(path, (target) => {
-      if (this.#isDirectory(target.path)) {
-        const flags = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC;
-        this.#files.mount({
-          source: 'tmpfs',
-          target: target.path,
-          type: 'tmpfs',
-          flags,
-          data: 'size=0k',
-        });
-      } else {
-        this.#bind('/dev/null', target.path);
-      }
+    this.#ifThere(path, () => {
+      const target = pathOf('opened');
+      const overFile: SystemCall = ['mount', '/dev/null', target, null, MS_BIND, null];
+      this.#plan.orElse(`mask ${path}`, overFile, { tolerates: [ENOTDIR] }, () => {
+        this.#add(`mask ${path}`, ['mount', 'tmpfs', target, 'tmpfs', remountable, 'size=0k']);
+      });
+      this.#close('opened');
     });
   }
 
   #makeReadOnly(path: string): void {
-    this.#ifThere(path, (target) => {
-      const flags = MS_BIND | MS_REC;
-      this.#kernel.call(`bind ${path}`, 'mount', target.path, target.path, null, flags, null);
+    this.#ifThere(path, () => {
+      const target = pathOf('opened');
+      this.#add(`bind ${path}`, ['mount', target, target, null, MS_BIND | MS_REC, null]);
+      this.#close('opened');
       // Opened anew: the path now leads to the bind mount.
-      this.#within(path, 'none', (bound) => {
-        this.#remount(bound.path, remountable);
-      });
+      this.#open(path);
+      this.#remount(path, remountable);
+      this.#close('opened');
     });
   }
 
-  #bind(source: string, target: string): void {
-    this.#kernel.call(`bind ${source}`, 'mount', source, target, null, MS_BIND, null);
+  #add(operation: string, call: SystemCall): void {
+    this.#plan.add(operation, call);
   }
 
-  #remount(target: string, flags: number): void {
+  #bind(what: string, source: string | number, target: SlotName): void {
+    this.#add(`bind ${what}`, ['mount', source, pathOf(target), null, MS_BIND, null]);
+  }
+
+  #remount(path: string, flags: number): void {
     const all = MS_REMOUNT | MS_BIND | flags;
-    this.#kernel.call('remount', 'mount', null, target, null, all, null);
+    this.#add(`remount ${path}`, ['mount', null, pathOf('opened'), null, all, null]);
   }
 
+  #open(path: string, into: SlotName = 'opened'): void {
+    this.#plan.add(`open ${path} in the root`, openInRoot(path), { into });
+  }
+
+  #ifThere(path: string, group: () => void): void {
+    const options = { into: 'opened', tolerates: [ENOENT, ENOTDIR] } as const;
+    this.#plan.unless(`open ${path} in the root`, openInRoot(path), options, group);
+  }
+
+  /** Walks down, making what is missing; every step is resolved from the root again, so no link escapes. */
+  #openOrCreate(path: string, isFile: boolean): void {
+    const options = { into: 'opened', tolerates: [ENOENT] } as const;
+    this.#plan.orElse(`open ${path} in the root`, openInRoot(path), options, () => {
+      const words = path.split('/').filter((word) => word !== '');
+      let walked = '/';
+      for (const [index, word] of words.entries()) {
+        this.#open(walked);
+        this.#create(word, isFile && index === words.length - 1);
+        this.#close('opened');
+        walked += `${index === 0 ? '' : '/'}${word}`;
+      }
+      this.#open(path);
+    });
+  }
+
+  /** Makes an entry of the opened directory, unless it is there. */
+  #create(word: string, isFile: boolean): void {
+    const operation = `create ${word}`;
+    const parent = descriptorIn('opened');
+    const tolerates = [EEXIST];
+    if (isFile) {
+      const flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
+      const call: SystemCall = ['openat', parent, word, flags, 0o644];
+      this.#plan.unless(operation, call, { into: 'file', tolerates }, () => {
+        this.#close('file');
+      });
+    } else this.#plan.add(operation, ['mkdirat', parent, word, 0o755], { tolerates });
+  }
+
+  #close(slot: SlotName): void {
+    this.#add('close', ['close', descriptorIn(slot)]);
+  }
+
+  /** Whether a source, which is the VM's own, is one. */
   #isDirectory(path: string): boolean {
     const status = this.#files.targetStatus(path);
     return status !== null && (status.mode & S_IFMT) === S_IFDIR;
   }
+}
 
-  #ifThere(path: string, action: (opened: OpenedPath) => void): void {
-    try {
-      this.#within(path, 'none', action);
-    } catch (error) {
-      const isMissing = error instanceof SysError && ['ENOENT', 'ENOTDIR'].includes(error.errno);
-      if (!isMissing) throw error;
-    }
-  }
-
-  #within<T>(
-    path: string,
-    create: 'none' | 'directory' | 'file',
-    action: (opened: OpenedPath) => T,
-  ): T {
-    const opened = this.#files.openInRoot(this.#options.root, path, create);
-    try {
-      return action(opened);
-    } finally {
-      this.#files.closePath(opened);
-    }
-  }
+function openInRoot(path: string): SystemCall {
+  return ['openat2', descriptorIn('root'), path, howInRoot, howBytes];
 }

@@ -1,3 +1,8 @@
+export const ENOENT = 2;
+export const EEXIST = 17;
+export const ENOTDIR = 20;
+export const EINVAL = 22;
+
 /** Names and texts of error numbers, which all Linux architectures but a few share. */
 const errors: Readonly<Record<number, readonly [name: string, text: string]>> = {
   1: ['EPERM', 'Operation not permitted'],
@@ -63,13 +68,4 @@ export function errnoName(errno: number): string {
 /** What the error means, for people. */
 export function errnoText(errno: number): string {
   return errors[errno]?.[1] ?? `Error ${String(errno)}`;
-}
-
-/** The inverse; 22 (EINVAL) for a name that has no number here. */
-export function errnoNumber(name: string): number {
-  for (const [number, [known]] of Object.entries(errors)) {
-    if (known === name) return Number(number);
-  }
-  const digits = /^E(\d+)$/.exec(name)?.[1];
-  return digits === undefined ? 22 : Number(digits);
 }

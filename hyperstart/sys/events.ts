@@ -55,7 +55,7 @@ export class Events {
     const fd = this.#kernel.call(operation, 'signalfd4', -1, mask, 8, O_CLOEXEC | O_NONBLOCK);
     const info = new ArrayBuffer(128);
     this.#watches.add(operation, fd, EPOLLIN, () => {
-      this.#kernel.native.call('read', fd, info, 128);
+      this.#kernel.try('read', fd, info, 128);
       callback();
     });
   }
@@ -86,7 +86,7 @@ export class Events {
     const buffer = new ArrayBuffer(256);
     // A kernfs file reports the next change only after this descriptor has read the last one.
     const rearm = (): boolean =>
-      trigger !== null || this.#kernel.native.call('pread64', fd, buffer, 256, 0) >= 0;
+      trigger !== null || this.#kernel.try('pread64', fd, buffer, 256, 0) >= 0;
     let stopped = false;
     const stop = (): void => {
       if (!stopped) {
@@ -133,7 +133,7 @@ export class Events {
   #reap(): void {
     const status = new ArrayBuffer(4);
     for (;;) {
-      const pid = this.#kernel.native.call('wait4', -1, status, WNOHANG, null);
+      const pid = this.#kernel.try('wait4', -1, status, WNOHANG, null);
       if (pid <= 0) {
         return;
       }
@@ -146,7 +146,7 @@ export class Events {
 
   #readUevents(fd: number, buffer: ArrayBuffer): void {
     for (;;) {
-      const length = this.#kernel.native.call('recvfrom', fd, buffer, ueventBytes, 0, null, null);
+      const length = this.#kernel.try('recvfrom', fd, buffer, ueventBytes, 0, null, null);
       if (length < 0) {
         return;
       }

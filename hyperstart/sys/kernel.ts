@@ -1,7 +1,7 @@
 import { errnoName, errnoText } from './errno.ts';
 import type { Native, SystemCallArgument } from './native.ts';
 import { SysError } from './sys.ts';
-import { encodeText } from './text.ts';
+import { type SystemCallName, systemCalls } from './system-calls.ts';
 
 /** System calls whose failure is an exception; `operation` says what was being done, to what. */
 export class Kernel {
@@ -11,8 +11,13 @@ export class Kernel {
     this.native = native;
   }
 
-  call(operation: string, name: string, ...args: readonly SystemCallArgument[]): number {
-    return this.check(operation, this.native.call(name, ...args));
+  call(operation: string, name: SystemCallName, ...args: readonly SystemCallArgument[]): number {
+    return this.check(operation, this.native.call(systemCalls[name], ...args));
+  }
+
+  /** A system call that may fail: its result, or -errno. */
+  try(name: SystemCallName, ...args: readonly SystemCallArgument[]): number {
+    return this.native.call(systemCalls[name], ...args);
   }
 
   /** Passes a result on; throws SysError when it is a negative error number. */
@@ -28,17 +33,17 @@ export class Kernel {
   }
 
   close(fd: number): void {
-    this.native.call('close', fd);
+    this.try('close', fd);
   }
 
   /** 0 when the whole text is written as UTF-8, else -errno. */
   writeText(fd: number, text: string): number {
-    const bytes = encodeText(text);
+    const bytes = this.native.encodeText(text);
     const start = this.native.addressOf(bytes);
     let done = 0;
     let written: number;
     do {
-      written = this.native.call('write', fd, start + done, bytes.byteLength - done);
+      written = this.try('write', fd, start + done, bytes.byteLength - done);
       done += written;
     } while (written > 0 && done < bytes.byteLength);
     return Math.min(written, 0);

@@ -10,12 +10,12 @@ import {
   RNDADDENTROPY,
   RNDRESEEDCRNG,
 } from './constants.ts';
+import { EINVAL } from './errno.ts';
 import { getUint64, type Kernel, setUint64, struct } from './kernel.ts';
-import { decodeBase64, encodeText } from './text.ts';
+import { decodeBase64 } from './text.ts';
 
 const consoleFd = 2;
 const utsFieldBytes = 65;
-const EINVAL = 22;
 
 /** The part of Sys that concerns the VM as a whole: clock, entropy, names, end. */
 export class Machine {
@@ -79,12 +79,12 @@ export class Machine {
   }
 
   setHostname(name: string): void {
-    const text = encodeText(name);
+    const text = this.#kernel.native.encodeText(name);
     this.#kernel.call('set the hostname', 'sethostname', text, text.byteLength);
   }
 
   setDomainname(name: string): void {
-    const text = encodeText(name);
+    const text = this.#kernel.native.encodeText(name);
     this.#kernel.call('set the domainname', 'setdomainname', text, text.byteLength);
   }
 

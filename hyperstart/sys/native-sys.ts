@@ -9,7 +9,7 @@ import { Netlink } from './netlink.ts';
 import { PortChannel } from './port-channel.ts';
 import { Spawner } from './spawn.ts';
 import type { Sys } from './sys.ts';
-import { windowSize } from './terminal.ts';
+import { windowSizeOf } from './terminal.ts';
 
 const kernel = new Kernel(native);
 const files = new Files(kernel);
@@ -102,7 +102,7 @@ export const nativeSys: Sys = {
     kernel.call(`signal process ${String(pid)}`, 'kill', pid, signal);
   },
   resizeTerminal: (terminal, rows, columns) => {
-    windowSize(kernel, terminal, rows, columns);
+    kernel.call('resize the terminal', ...windowSizeOf(terminal, rows, columns));
   },
   closeTerminal: (terminal) => {
     spawner.closeTerminal(terminal);

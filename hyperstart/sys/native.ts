@@ -1,19 +1,24 @@
 /** What the C module `hyper:native` exports (native/module.c). */
 export interface Native {
   /**
-   * A raw system call by name; -errno when it fails. Strings are passed as pointers to NUL-terminated
-   * copies, ArrayBuffers by address, null as 0.
+   * A raw system call by its number (system-calls.ts); -errno when it fails. Strings are passed as pointers
+   * to NUL-terminated copies, ArrayBuffers by address, null as 0.
    */
-  call(name: string, ...args: readonly SystemCallArgument[]): number;
+  call(number: number, ...args: readonly SystemCallArgument[]): number;
+  /** A string as UTF-8. */
+  encodeText(text: string): ArrayBuffer;
   /** UTF-8 in a buffer as a string, invalid bytes replaced. */
   decodeText(buffer: ArrayBuffer, offset: number, length: number): string;
   /** For structs that hold pointers; valid while the buffer is referenced. */
   addressOf(buffer: ArrayBuffer): number;
   /**
-   * clone3 into the cgroup (-1: the parent's): the child calls `run`, which ends in execve; the parent
-   * gets the child's pid or -errno.
+   * A child by clone3, in the cgroup unless that is -1, which carries the plan out (CallPlan.encode): its
+   * pid or -errno. The plan has to be kept until `reportFd` is closed: when the child has run its program
+   * or ended.
    */
-  fork(flags: number, cgroupFd: number, run: () => void): number;
+  spawn(flags: number, cgroupFd: number, reportFd: number, plan: ArrayBuffer): number;
+  /** What the last child has kept in a slot. */
+  slot(index: number): number;
   /** Calls back while this one descriptor is readable: an epoll set with all others. 0 or -errno. */
   listen(fd: number, callback: () => void): number;
   /** When this process began to run, in milliseconds since the kernel did. */

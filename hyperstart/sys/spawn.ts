@@ -1,3 +1,4 @@
+import { CallPlan, slots } from './call-plan.ts';
 import {
   CLONE_NEWIPC,
   CLONE_NEWNS,
@@ -14,7 +15,7 @@ import {
 import type { Files } from './files.ts';
 import { type Kernel, struct } from './kernel.ts';
 import { timespec } from './machine.ts';
-import { ChildSide } from './spawn-child.ts';
+import { ChildSide, terminalReady } from './spawn-child.ts';
 import { errnoName, errnoText } from './errno.ts';
 import { SpawnError, type SpawnedProcess, type SpawnOptions, SysError } from './sys.ts';
 
@@ -24,13 +25,13 @@ interface Pipe {
   readonly write: number;
 }
 
-const lineBytes = 4096;
+const reportBytes = 8;
 /** Long enough for an overloaded host without KVM: it only ends a wait that would have no end. */
 const startTimeoutMs = 60_000;
 
 /**
- * Starts processes. The child reports over a pipe that closes at execve: a line with its terminal's
- * descriptor, or the step that failed.
+ * Starts processes. The child carries a plan out and reports over a pipe that closes at execve: that its
+ * terminal can be taken, or the call that failed.
  */
 export class Spawner {
   readonly #kernel: Kernel;
@@ -69,29 +70,26 @@ export class Spawner {
     const stdout = withPipes && options.stdout === 'pipe' ? pipe() : null;
     const stderr = withPipes && options.stderr === 'pipe' ? pipe() : null;
     const status = pipe();
-    const go = pipe();
-    const stdio = [stdin?.read ?? null, stdout?.write ?? null, stderr?.write ?? null] as const;
+    const go = withPipes ? null : pipe();
     const target = this.#openTarget(options);
     if (target !== null) opened.push(target);
-    const child = new ChildSide(this.#kernel, this.#files, options, {
-      stdio,
-      status: status.write,
-      go: go.read,
-      parentEnds: [go.write, status.read],
-      target,
-    });
-    const pid = this.#fork(options, target, () => {
-      child.run();
-    });
-    const close = (fd: number): void => {
+    const plan = new CallPlan(this.#kernel);
+    const stdio = [stdin?.read ?? null, stdout?.write ?? null, stderr?.write ?? null] as const;
+    new ChildSide({ kernel: this.#kernel, files: this.#files, plan }, options, {
+      ...{ stdio, status: status.write, go: go?.read ?? null, target },
+      parentEnds: [status.read, ...(go === null ? [] : [go.write])],
+    }).planAll();
+    const pid = this.#fork(options, target, { status: status.write, plan });
+    const close = (fd: number | null | undefined): void => {
+      if (fd === null || fd === undefined || !opened.includes(fd)) return;
       opened.splice(opened.indexOf(fd), 1);
       this.#kernel.close(fd);
     };
-    for (const fd of [...stdio, status.write, go.read, target]) if (fd !== null) close(fd);
-    const terminal = this.#awaitExec(pid, status.read, () => {
-      close(go.write);
+    for (const fd of [...stdio, status.write, go?.read, target]) close(fd);
+    const terminal = this.#awaitExec({ pid, statusFd: status.read, plan }, () => {
+      close(go?.write);
     });
-    if (opened.includes(go.write)) close(go.write);
+    close(go?.write);
     close(status.read);
     if (terminal !== null) this.terminals.add(terminal);
     return {
@@ -111,10 +109,16 @@ export class Spawner {
     );
   }
 
-  #fork(options: SpawnOptions, target: number | null, run: () => void): number {
+  #fork(
+    options: SpawnOptions,
+    target: number | null,
+    { status, plan }: { readonly status: number; readonly plan: CallPlan },
+  ): number {
     const cgroup = options.cgroup === '' ? -1 : this.#openCgroup(options.cgroup);
+    const { native } = this.#kernel;
+    const encoded = plan.encode();
     const fork = (flags: number): number =>
-      this.#kernel.check('start a process', this.#kernel.native.fork(flags, cgroup, run));
+      this.#kernel.check('start a process', native.spawn(flags, cgroup, status, encoded));
     try {
       return target === null
         ? fork(CLONE_NEWNS + CLONE_NEWPID + CLONE_NEWIPC + CLONE_NEWUTS)
@@ -144,42 +148,32 @@ export class Spawner {
     return this.#kernel.call(`open ${cgroup}`, 'openat', AT_FDCWD, cgroup, flags, 0);
   }
 
-  /** Follows the child's report to its end, which is execve; kills it and throws when that does not come. */
-  #awaitExec(pid: number, statusFd: number, release: () => void): number | null {
+  /** Follows the child's reports to their end, which is execve; kills it and throws when that does not come. */
+  #awaitExec({ pid, statusFd, plan }: PlannedChild, release: () => void): number | null {
     let terminal: number | null = null;
     try {
-      for (const report of this.#reports(statusFd)) {
-        if (report.terminal === undefined) {
-          const { step = 'start', errno = 0, detail } = report;
-          const text = detail ?? errnoText(errno);
-          throw new SpawnError(step, errnoName(errno), text);
-        }
-        terminal = this.#takeDescriptor(pid, report.terminal);
+      for (;;) {
+        const report = this.#readReport(statusFd);
+        if (report === null) return terminal;
+        if (report.place !== terminalReady) throw spawnError(plan, report);
+        terminal = this.#takeDescriptor(pid, this.#kernel.native.slot(slots.terminal));
         release();
       }
-      return terminal;
     } catch (error) {
       if (terminal !== null) this.#kernel.close(terminal);
-      this.#kernel.native.call('kill', pid, SIGKILL);
+      this.#kernel.try('kill', pid, SIGKILL);
       throw error;
     }
   }
 
-  *#reports(statusFd: number): Generator<ChildReport> {
-    const buffer = new ArrayBuffer(lineBytes);
-    let text = '';
-    for (;;) {
-      this.#awaitReport(statusFd);
-      const got = this.#kernel.call('await a process', 'read', statusFd, buffer, lineBytes);
-      text += this.#kernel.native.decodeText(buffer, 0, got);
-      const lines = text.split('\n');
-      text = lines.pop() ?? '';
-      for (const line of lines) yield JSON.parse(line) as ChildReport;
-      if (got > 0) continue;
-      // container_init writes its report without a newline.
-      if (text !== '') yield JSON.parse(text) as ChildReport;
-      return;
-    }
+  /** null when the program runs. */
+  #readReport(statusFd: number): ChildReport | null {
+    this.#awaitReport(statusFd);
+    const buffer = new ArrayBuffer(reportBytes);
+    const got = this.#kernel.call('await a process', 'read', statusFd, buffer, reportBytes);
+    if (got === 0) return null;
+    const view = new DataView(buffer);
+    return { place: view.getInt32(0, true), errno: view.getInt32(4, true) };
   }
 
   #awaitReport(statusFd: number): void {
@@ -210,12 +204,28 @@ export class Spawner {
   }
 }
 
-/** A line of the child: its terminal, or the step that failed. */
-export interface ChildReport {
-  readonly terminal?: number;
-  readonly step?: string;
-  readonly errno?: number;
-  readonly detail?: string;
+/** Of a child: the call of its plan that failed; below zero what native/init.c and spawn-child.ts say. */
+interface ChildReport {
+  readonly place: number;
+  readonly errno: number;
+}
+
+interface PlannedChild {
+  readonly pid: number;
+  readonly statusFd: number;
+  readonly plan: CallPlan;
+}
+
+/** By a container's init instead of the place in the plan. */
+const initReports: Readonly<Record<number, string>> = { [-1]: 'execve', [-2]: 'fork' };
+
+function spawnError(plan: CallPlan, { place, errno }: ChildReport): SpawnError {
+  const { step, operation } = plan.labelOf(place);
+  const name = initReports[place] ?? step;
+  const text = errnoText(errno);
+  // A system call's own words are the best for the two steps that users cause.
+  const isUsual = name === 'execve' || name === 'chdir';
+  return new SpawnError(name, errnoName(errno), isUsual ? text : `${operation}: ${text}`);
 }
 
 function inStep<T>(step: string, action: () => T): T {

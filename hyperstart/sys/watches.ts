@@ -35,14 +35,13 @@ export class Watches {
   /** Ends a watch and closes its descriptor. */
   end(fd: number): void {
     this.#callbacks.delete(fd);
-    this.#kernel.native.call('epoll_ctl', this.#set, EPOLL_CTL_DEL, fd, null);
+    this.#kernel.try('epoll_ctl', this.#set, EPOLL_CTL_DEL, fd, null);
     this.#kernel.close(fd);
   }
 
   /** One event at a time: a second one might belong to a descriptor that the first one's callback closes. */
   #dispatch(): void {
-    const { native } = this.#kernel;
-    if (native.call('epoll_pwait', this.#set, this.#event, 1, 0, null, 8) !== 1) return;
+    if (this.#kernel.try('epoll_pwait', this.#set, this.#event, 1, 0, null, 8) !== 1) return;
     const view = new DataView(this.#event);
     this.#callbacks.get(view.getInt32(4, true))?.(view.getUint32(0, true));
   }

@@ -1,4 +1,15 @@
 import type { Native, SystemCallArgument } from '../../hyperstart/sys/native.ts';
+import { systemCalls } from '../../hyperstart/sys/system-calls.ts';
+
+const callNames = new Map<number, string>(
+  Object.entries(systemCalls).map(([name, number]) => [number, name]),
+);
+/** As native/plan.c has them. */
+const callFields = 11;
+const slotCount = 8;
+const slotValues = 2 ** 52;
+/** Above all numbers that are no addresses. */
+const firstAddress = 2 ** 44;
 
 export type CallHandler = (...args: readonly SystemCallArgument[]) => number;
 
@@ -8,13 +19,17 @@ export class FakeNative implements Native {
   readonly handlers = new Map<string, CallHandler>();
   /** Callback of the epoll set. */
   onEvent: (() => void) | null = null;
-  /** What a child would do runs at once when this is set; fork then answers as its parent. */
+  /** A child's plan is carried out at once when this is set; spawn then answers as its parent. */
   runsChildren = false;
+  /** The call of its plan that failed last for a child, as it reports it. */
+  failed: { readonly place: number; readonly errno: number } | null = null;
+  readonly #slots: number[] = [];
   /** Buffers by the address that `addressOf` has given. */
   readonly addresses = new Map<number, ArrayBuffer>();
-  #nextAddress = 0x1000;
+  #nextAddress = firstAddress;
 
-  call(name: string, ...args: readonly SystemCallArgument[]): number {
+  call(number: number, ...args: readonly SystemCallArgument[]): number {
+    const name = callNames.get(number) ?? String(number);
     this.calls.push([name, ...args]);
     const succeeded = name === 'write' ? Number(args[2]) : 0;
     return this.handlers.get(name)?.(...args) ?? succeeded;
@@ -36,17 +51,33 @@ export class FakeNative implements Native {
 
   /** The strings of a vector as execve takes it. */
   wordsOf(vector: SystemCallArgument | undefined): readonly string[] {
-    return [...new BigUint64Array(vector as ArrayBuffer)]
-      .slice(0, -1)
-      .map((address) => this.#textAt(Number(address)).replace(/\0$/, ''));
+    const pointers = [...new BigUint64Array(vector as ArrayBuffer)].slice(0, -1);
+    return pointers.map((pointer) => this.#stringAt(Number(pointer)));
   }
 
-  #textAt(address: SystemCallArgument | undefined): string {
-    return new TextDecoder().decode(this.addresses.get(Number(address)));
+  #textAt(argument: SystemCallArgument | undefined): string {
+    const buffer =
+      argument instanceof ArrayBuffer ? argument : this.addresses.get(Number(argument));
+    return new TextDecoder().decode(buffer);
+  }
+
+  /** The string that ends with a NUL at an address. */
+  #stringAt(address: number): string {
+    for (const [base, buffer] of this.addresses) {
+      const offset = address - base;
+      if (offset < 0 || offset >= buffer.byteLength) continue;
+      const bytes = Buffer.from(buffer);
+      return bytes.toString('utf8', offset, bytes.indexOf(0, offset));
+    }
+    throw new Error(`nothing is at ${String(address)}`);
   }
 
   decodeText(buffer: ArrayBuffer, offset: number, length: number): string {
     return new TextDecoder().decode(new Uint8Array(buffer, offset, length));
+  }
+
+  encodeText(text: string): ArrayBuffer {
+    return Uint8Array.from(new TextEncoder().encode(text)).buffer;
   }
 
   addressOf(buffer: ArrayBuffer): number {
@@ -55,10 +86,40 @@ export class FakeNative implements Native {
     return this.#nextAddress;
   }
 
-  fork(flags: number, cgroupFd: number, run: () => void): number {
-    this.calls.push(['fork', flags, cgroupFd]);
-    if (this.runsChildren) run();
+  spawn(flags: number, cgroupFd: number, reportFd: number, plan: ArrayBuffer): number {
+    this.calls.push(['spawn', flags, cgroupFd, reportFd]);
+    if (this.runsChildren) this.#carryOut(new Float64Array(plan));
     return 1234;
+  }
+
+  slot(index: number): number {
+    return this.#slots[index] ?? 0;
+  }
+
+  /** As native/plan.c does it. */
+  #carryOut(plan: Float64Array): void {
+    this.failed = null;
+    for (let place = 0; place * callFields < plan.length; place += 1) {
+      const [number = -1, ...rest] = plan.subarray(place * callFields, (place + 1) * callFields);
+      const [tolerated = 0, slot = 0, afterSuccess = 0, afterError = 0] = rest.slice(6);
+      const result = this.call(number, ...rest.slice(0, 6).map((value) => this.#resolve(value)));
+      if (result >= 0 && slot > 0) this.#slots[slot] = result;
+      if (result < 0 && Math.floor(tolerated / 2 ** -result) % 2 === 0) {
+        this.failed = { place, errno: -result };
+        return;
+      }
+      place += result < 0 ? afterError : afterSuccess;
+    }
+  }
+
+  /** Strings and buffers instead of their addresses, what is in a slot instead of its number. */
+  #resolve(value: number): SystemCallArgument {
+    if (value >= slotValues + slotCount) {
+      return `/proc/self/fd/${String(this.slot((value - slotValues) % slotCount))}`;
+    }
+    if (value >= slotValues) return this.slot(value - slotValues);
+    if (value < firstAddress) return value;
+    return this.addresses.get(value) ?? this.#stringAt(value);
   }
 
   listen(fd: number, callback: () => void): number {

@@ -1,13 +1,43 @@
 import * as native from 'hyper:native';
 
+import { CallPlan } from '../../hyperstart/sys/call-plan.ts';
+import { Kernel } from '../../hyperstart/sys/kernel.ts';
+
 /**
  * Runs on QuickJS with the C module: the frame pump on descriptor 3, driven by messages. What happens
  * without a session is told in the next hello.
  */
+const kernel = new Kernel(native);
 let happened = [];
 
 function tell(event) {
   native.channelSend(JSON.stringify(event));
+}
+
+/** Adds steps as `[method, call, options, group]`. */
+function fill(plan, steps) {
+  for (const [method, call, options = {}, group = []] of steps) {
+    plan[method]('', call, options, () => {
+      fill(plan, group);
+    });
+  }
+}
+
+/** Lets a child carry a plan out: what it reports, as [place, errno], or [] when its program runs. */
+function carryOut(steps) {
+  const plan = new CallPlan(kernel);
+  fill(plan, steps);
+  const ends = new Int32Array(2);
+  const closeOnExec = 0o2000000;
+  kernel.call('make a pipe', 'pipe2', ends.buffer, closeOnExec);
+  const pid = kernel.check('spawn', native.spawn(0, -1, ends[1], plan.encode()));
+  kernel.close(ends[1]);
+  const report = new Int32Array(2);
+  const got = kernel.call('await the child', 'read', ends[0], report.buffer, 8);
+  kernel.close(ends[0]);
+  const status = new Int32Array(1);
+  kernel.call('reap the child', 'wait4', pid, status.buffer, 0, null);
+  return { report: got === 0 ? [] : [...report], status: status[0] };
 }
 
 const commands = {
@@ -25,6 +55,9 @@ const commands = {
   },
   isAtEnd: ({ id }) => {
     tell({ isAtEnd: native.channelIsAtEnd(id) });
+  },
+  plan: ({ steps }) => {
+    tell(carryOut(steps));
   },
   echo: ({ text }) => {
     tell({ length: text.length });

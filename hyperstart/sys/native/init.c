@@ -4,12 +4,20 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 extern char **environ;
+
+/* Instead of the place in a plan (plan.c). */
+enum { execve_failed = -1, fork_failed = -2 };
+
+static void report(int error_fd, int32_t what) {
+  int32_t failure[2] = {what, errno};
+  if (write(error_fd, failure, sizeof failure) < 0)
+    _exit(127);
+}
 
 static _Noreturn void run_program(int error_fd, char **argv, const sigset_t *mask) {
   /* A process group of its own: Ctrl-C on the terminal must not reach the program twice. */
@@ -20,7 +28,7 @@ static _Noreturn void run_program(int error_fd, char **argv, const sigset_t *mas
   sigprocmask(SIG_SETMASK, mask, NULL);
   fcntl(error_fd, F_SETFD, FD_CLOEXEC);
   execve(argv[0], argv + 1, environ);
-  dprintf(error_fd, "{\"step\":\"execve\",\"errno\":%d}", errno);
+  report(error_fd, execve_failed);
   _exit(127);
 }
 
@@ -34,7 +42,7 @@ int container_init(char **argv) {
   if (program == 0)
     run_program(error_fd, argv + 2, &before);
   if (program < 0) {
-    dprintf(error_fd, "{\"step\":\"fork\",\"errno\":%d}", errno);
+    report(error_fd, fork_failed);
     return 127;
   }
   close(error_fd);

@@ -1,20 +1,14 @@
 /*
  * Memory of the JavaScript engine, which takes and gives back small blocks all the time: they come out
  * of one arena and go to a list of their size, so that no page is mapped or unmapped for them. What is
- * large is libc's.
+ * larger is libc's.
  */
 #include "native.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-  unit = 16,
-  /* Sizes: multiples of the unit, then powers of two. */
-  small_classes = 64,
-  classes = small_classes + 6,
-  arena_bytes = 16 * 1024 * 1024,
-};
+enum { unit = 16, largest = 1024, arena_bytes = 16 * 1024 * 1024 };
 
 struct block {
   size_t size;        /* with this header */
@@ -25,57 +19,30 @@ enum { header_size = offsetof(struct block, next) };
 /* Pages that are not touched cost nothing. The caller's memory is aligned, not the header before it. */
 static _Alignas(unit) uint8_t arena[arena_bytes];
 static size_t arena_used = unit - header_size;
-static struct block *free_blocks[classes];
-
-/* The class for so many bytes; `classes` when they are too many. */
-static unsigned class_of(size_t bytes) {
-  size_t units = (bytes + unit - 1) / unit;
-  unsigned class = small_classes;
-  if (units <= small_classes)
-    return (unsigned)units - 1;
-  while (class < classes && units > (size_t)small_classes << (class - small_classes + 1))
-    class++;
-  return class;
-}
-
-static size_t class_bytes(unsigned class) {
-  return class < small_classes ? (size_t)unit * (class + 1)
-                               : (size_t)unit * small_classes << (class - small_classes + 1);
-}
-
-static struct block *take_block(size_t bytes) {
-  unsigned class = class_of(bytes);
-  struct block *block = class < classes ? free_blocks[class] : NULL;
-  if (block != NULL) {
-    free_blocks[class] = block->next;
-    return block;
-  }
-  size_t size = class < classes ? class_bytes(class) : bytes;
-  if (class < classes && size <= arena_bytes - arena_used) {
-    block = (struct block *)(arena + arena_used);
-    arena_used += size;
-  } else {
-    uint8_t *own = malloc(unit - header_size + size);
-    if (own == NULL)
-      return NULL;
-    block = (struct block *)(own + unit - header_size);
-  }
-  block->size = size;
-  return block;
-}
+static struct block *free_blocks[largest / unit + 1];
 
 static struct block *block_of(const void *memory) {
   return (struct block *)((uint8_t *)memory - header_size);
 }
 
-static bool is_in_arena(const struct block *block) {
-  return (uintptr_t)block - (uintptr_t)arena < arena_bytes;
+static struct block *take_block(size_t size) {
+  struct block *block = size <= largest ? free_blocks[size / unit] : NULL;
+  if (block != NULL) {
+    free_blocks[size / unit] = block->next;
+  } else if (size <= largest && size <= arena_bytes - arena_used) {
+    block = (struct block *)(arena + arena_used);
+    arena_used += size;
+  } else {
+    uint8_t *own = malloc(unit - header_size + size);
+    block = own == NULL ? NULL : (struct block *)(own + unit - header_size);
+  }
+  if (block != NULL)
+    block->size = size;
+  return block;
 }
 
-static size_t memory_size(const void *memory) { return block_of(memory)->size - header_size; }
-
 static void *memory_take(JSMallocState *state, size_t size) {
-  struct block *block = take_block(size + header_size);
+  struct block *block = take_block((size + header_size + unit - 1) / unit * unit);
   if (block == NULL)
     return NULL;
   state->malloc_count++;
@@ -89,19 +56,21 @@ static void memory_give_back(JSMallocState *state, void *memory) {
   struct block *block = block_of(memory);
   state->malloc_count--;
   state->malloc_size -= block->size;
-  if (!is_in_arena(block))
+  if (block->size > largest)
     return free((uint8_t *)block - (unit - header_size));
-  unsigned class = class_of(block->size);
-  block->next = free_blocks[class];
-  free_blocks[class] = block;
+  block->next = free_blocks[block->size / unit];
+  free_blocks[block->size / unit] = block;
 }
 
+static size_t memory_size(const void *memory) { return block_of(memory)->size - header_size; }
+
 static void *memory_resize(JSMallocState *state, void *memory, size_t size) {
-  if (memory != NULL && size > 0 && size <= memory_size(memory))
+  size_t present = memory == NULL ? 0 : memory_size(memory);
+  if (size > 0 && size <= present)
     return memory;
   void *larger = size == 0 ? NULL : memory_take(state, size);
-  if (larger != NULL && memory != NULL)
-    memcpy(larger, memory, memory_size(memory));
+  if (larger != NULL && present > 0)
+    memcpy(larger, memory, present);
   if (larger != NULL || size == 0)
     memory_give_back(state, memory);
   return larger;

@@ -20,7 +20,7 @@ extern JSContext *js;
 
 /* main.c */
 
-/* True in the process that is PID 1 of the VM, false in its children and in tests. */
+/* True in the process that is PID 1 of the VM, false in tests. */
 extern bool is_machine_init;
 /* When this process began to run, by the clock of the kernel's start. */
 extern struct timespec started;
@@ -53,6 +53,15 @@ int watch_set(struct watch *watch, uint32_t events);
 /* module.c */
 int native_module_register(const char *name);
 int integer(JSValueConst value);
+
+/* calls.c */
+/* The result, or -errno. */
+int64_t system_call(int64_t number, const int64_t arguments[6]);
+NATIVE(native_call);
+
+/* plan.c */
+NATIVE(native_spawn);
+NATIVE(native_slot);
 
 /* The wire: both ends are little endian. */
 enum { header_bytes = 12 };

@@ -8,12 +8,16 @@ import { type CallHandler, FakeNative } from '../../../support/fake-native.ts';
 
 const ENOENT = 2;
 const ESRCH = 3;
+const ENOTDIR = 20;
+const EEXIST = 17;
 const CLONE_NEWPID = 0x20000000;
 const CLONE_NEWCGROUP = 0x2000000;
 const PR_SET_DUMPABLE = 4;
 const PR_CAPBSET_DROP = 24;
 const PR_SET_NO_NEW_PRIVS = 38;
-const statusRead = 100;
+/** The first pipe's reading end; of the pipes of `base` the third is that of the reports. */
+const firstPipe = 100;
+const statusFd = firstPipe + 4;
 
 const newNamespaces: NewNamespaces = {
   kind: 'new',
@@ -54,14 +58,17 @@ const base: SpawnOptions = {
 let native: FakeNative;
 let spawner: Spawner;
 
-/** What the child reports on the status pipe, to be read by the parent. */
-function report(...lines: readonly object[]): void {
-  const queue = lines.map((line) => `${JSON.stringify(line)}\n`);
+/** Reports on the status pipe, to be read by the parent; by default what the child says of its plan. */
+function report(...reports: readonly { readonly place: number; readonly errno: number }[]): void {
+  const queue = [...reports];
   const read: CallHandler = (fd, buffer) => {
-    const text = fd === statusRead + 4 ? (queue.shift() ?? '') : '';
-    const bytes = Buffer.from(text);
-    new Uint8Array(buffer as ArrayBuffer).set(bytes);
-    return bytes.length;
+    const next = fd === statusFd ? (queue.shift() ?? native.failed) : null;
+    native.failed = null;
+    if (next === null) return 0;
+    const view = new DataView(buffer as ArrayBuffer);
+    view.setInt32(0, next.place, true);
+    view.setInt32(4, next.errno, true);
+    return 8;
   };
   native.handlers.set('read', read);
 }
@@ -70,7 +77,7 @@ beforeEach(() => {
   native = new FakeNative();
   const kernel = new Kernel(native);
   spawner = new Spawner(kernel, new Files(kernel));
-  let next = statusRead;
+  let next = firstPipe;
   native.handlers.set('pipe2', (buffer) => {
     const view = new DataView(buffer as ArrayBuffer);
     view.setInt32(0, next++, true);
@@ -86,7 +93,7 @@ beforeEach(() => {
 
 /** Names of the calls of the child's last stretch, with what tells calls of the same name apart. */
 function childSteps(): readonly string[] {
-  const forkAt = native.calls.findIndex(([name]) => name === 'fork');
+  const forkAt = native.calls.findIndex(([name]) => name === 'spawn');
   const executedAt = native.calls.findIndex(([name]) => name.startsWith('execve'));
   return native.calls
     .slice(forkAt + 1, executedAt + 1)
@@ -105,13 +112,14 @@ describe('Spawner, as the parent', () => {
     const process = spawner.spawn(base);
     expect(process).toEqual({ pid: 1234, stdin: 101, stdout: 102, stderr: null, terminal: null });
     const closed = native.argumentsOf('close').map(([fd]) => fd);
-    const made = Array.from({ length: 8 }, (_, index) => statusRead + index);
+    const made = Array.from({ length: 6 }, (_, index) => firstPipe + index);
     expect(made.filter((fd) => !closed.includes(fd))).toEqual([101, 102]);
     expect(new Set(closed).size).toBe(closed.length);
   });
 
   it('tells the step that failed, kills the child and closes everything', () => {
-    report({ step: 'execve', errno: ENOENT });
+    native.runsChildren = true;
+    native.handlers.set('execve', () => -ENOENT);
     expect(() => spawner.spawn(base)).toThrow(
       expect.objectContaining({
         step: 'execve',
@@ -121,7 +129,7 @@ describe('Spawner, as the parent', () => {
     );
     expect(native.argumentsOf('kill')).toEqual([[1234, 9]]);
     const closed = native.argumentsOf('close').map(([fd]) => fd);
-    const made = Array.from({ length: 8 }, (_, index) => statusRead + index);
+    const made = Array.from({ length: 6 }, (_, index) => firstPipe + index);
     expect(made.filter((fd) => !closed.includes(fd))).toEqual([]);
   });
 
@@ -136,18 +144,18 @@ describe('Spawner, as the parent', () => {
   it('stands in the PID namespace that is joined only while it forks', () => {
     spawner.spawn({ ...base, namespaces: { kind: 'join', pid: 77 } });
     const relevant = native.calls.filter(([name]) =>
-      ['pidfd_open', 'setns', 'fork'].includes(name),
+      ['pidfd_open', 'setns', 'spawn'].includes(name),
     );
     expect(relevant).toEqual([
       ['pidfd_open', 77, 0],
       ['setns', 60, CLONE_NEWPID],
-      ['fork', 0, 50],
+      ['spawn', 0, 50, statusFd + 1],
       ['setns', 50, CLONE_NEWPID],
     ]);
   });
 
   it('leaves the PID namespace again when the fork fails', () => {
-    native.fork = () => -12;
+    native.spawn = () => -12;
     expect(() => spawner.spawn({ ...base, namespaces: { kind: 'join', pid: 77 } })).toThrow(
       expect.objectContaining({ step: 'join namespaces', errno: 'ENOMEM' }),
     );
@@ -176,8 +184,9 @@ describe('Spawner, as the child of a new container', () => {
   });
 
   it('passes no word on that the kernel would cut', () => {
-    spawner.spawn({ ...base, args: ['sh', 'one\0two'] });
-    expect(native.written.at(-1)?.[1]).toBe('{"step":"execve","errno":22}\n');
+    expect(() => spawner.spawn({ ...base, args: ['sh', 'one\0two'] })).toThrow(
+      expect.objectContaining({ step: 'execve', errno: 'EINVAL' }),
+    );
     expect(native.argumentsOf('execve')).toEqual([]);
   });
 
@@ -213,7 +222,7 @@ describe('Spawner, as the child of a new container', () => {
 
   it('takes its cgroup, not its parent’s, for the root of its cgroup namespace', () => {
     spawner.spawn(base);
-    expect(native.argumentsOf('unshare')).toEqual([[CLONE_NEWCGROUP]]);
+    expect(native.argumentsOf('unshare').map(([flags]) => flags)).toEqual([CLONE_NEWCGROUP]);
     spawner.spawn({ ...base, namespaces: { ...newNamespaces, cgroupNamespace: false } });
     expect(native.argumentsOf('unshare')).toHaveLength(1);
   });
@@ -258,33 +267,85 @@ describe('Spawner, as the child of a new container', () => {
 
   it('reports the step that fails, by its name', () => {
     native.handlers.set('chdir', (path) => (path === '/work' ? -ENOENT : 0));
-    spawner.spawn(base);
-    expect(native.written.at(-1)?.[1]).toBe('{"step":"chdir","errno":2}\n');
+    expect(() => spawner.spawn(base)).toThrow(
+      expect.objectContaining({ step: 'chdir', errno: 'ENOENT' }),
+    );
     expect(native.argumentsOf('execve')).toEqual([]);
   });
 
   it('masks files with /dev/null and directories with nothing, and skips what is not there', () => {
-    const modes = new Map<string, number>([
-      ['/proc/kcore', 0o100400],
-      ['/proc/acpi', 0o040555],
-    ]);
     const opened: string[] = [];
     native.handlers.set('openat2', (_root, path) => {
       opened.push(path as string);
       return path === '/proc/none' ? -ENOENT : 1000 + opened.length;
     });
-    native.handlers.set('statx', (_fd, path, ...rest) => {
-      const buffer = rest.at(-1) as ArrayBuffer;
-      const inside = opened[Number((path as string).split('/').at(-1)) - 1001] ?? '';
-      new DataView(buffer).setUint16(28, modes.get(inside) ?? 0o040755, true);
-      return 0;
+    native.handlers.set('mount', (source, target) => {
+      const inside = opened[Number((target as string).split('/').at(-1)) - 1001] ?? '';
+      return source === '/dev/null' && inside === '/proc/acpi' ? -ENOTDIR : 0;
     });
     const maskedPaths = ['/proc/kcore', '/proc/acpi', '/proc/none'];
     spawner.spawn({ ...base, namespaces: { ...newNamespaces, maskedPaths } });
-    const kinds = native.argumentsOf('mount').map(([source, , type]) => [source, type]);
-    expect(kinds).toContainEqual(['/dev/null', null]);
-    expect(kinds).toContainEqual(['tmpfs', 'tmpfs']);
+    const overs = native.argumentsOf('mount').filter(([source]) => source !== 0);
+    expect(overs.map(([source, target]) => [source, target])).toEqual([
+      ['/dev/null', '/proc/self/fd/1001'],
+      ['/dev/null', '/proc/self/fd/1002'],
+      ['tmpfs', '/proc/self/fd/1002'],
+    ]);
     expect(native.argumentsOf('execve')).toHaveLength(1);
+  });
+});
+
+describe('Spawner, as the child that mounts', () => {
+  const mounted = { source: 'tmpfs', type: 'tmpfs', flags: 0, data: '' };
+
+  beforeEach(() => {
+    native.runsChildren = true;
+  });
+
+  it('makes what a mount point lacks, step by step from the root', () => {
+    const there = new Set(['/', '/a']);
+    native.handlers.set('openat2', (_root, path) => (there.has(path as string) ? 70 : -ENOENT));
+    native.handlers.set('mkdirat', (_parent, word) => {
+      if (word === 'a') return -EEXIST;
+      there.add('/a/b');
+      return 0;
+    });
+    const mounts = [{ ...mounted, target: '/a/b' }];
+    spawner.spawn({ ...base, namespaces: { ...newNamespaces, mounts } });
+    expect(native.argumentsOf('openat2').map(([, path]) => path)).toEqual([
+      '/a/b',
+      '/',
+      '/a',
+      '/a/b',
+    ]);
+    expect(native.argumentsOf('mkdirat').map((args) => args.slice(0, 3))).toEqual([
+      [70, 'a', 0o755],
+      [70, 'b', 0o755],
+    ]);
+    expect(native.argumentsOf('mount').map((args) => args.slice(0, 3))).toContainEqual([
+      ...['tmpfs', '/proc/self/fd/70', 'tmpfs'],
+    ]);
+  });
+
+  it('makes nothing where the mount point is there', () => {
+    const mounts = [{ ...mounted, target: '/a' }];
+    spawner.spawn({ ...base, namespaces: { ...newNamespaces, mounts } });
+    expect(native.argumentsOf('mkdirat')).toEqual([]);
+  });
+
+  it('hands a terminal over before its program runs', () => {
+    native.handlers.set('ioctl', () => 80);
+    native.handlers.set('pidfd_getfd', () => 90);
+    // Without pipes for stdio the status pipe is the first one.
+    native.handlers.set('read', (fd, buffer) => {
+      if (fd !== firstPipe || native.names.includes('pidfd_getfd')) return 0;
+      new DataView(buffer as ArrayBuffer).setInt32(0, -3, true);
+      return 8;
+    });
+    const terminal = { rows: 24, columns: 80 };
+    const process = spawner.spawn({ ...base, terminal });
+    expect(process).toEqual({ pid: 1234, stdin: null, stdout: null, stderr: null, terminal: 90 });
+    expect(native.argumentsOf('pidfd_getfd')).toEqual([[60, 50, 0]]);
   });
 });
 

@@ -1,17 +1,21 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { decodeBase64, encodeText } from '../../../../hyperstart/sys/text.ts';
+import { decodeBase64, encodeWords } from '../../../../hyperstart/sys/text.ts';
+import { FakeNative } from '../../../support/fake-native.ts';
 
-describe('encodeText', () => {
-  it('makes the UTF-8 that everybody makes, of any string', () => {
-    const unit = fc.integer({ min: 0, max: 0xffff });
-    const anything = fc.array(unit).map((units) => String.fromCharCode(...units));
-    fc.assert(
-      fc.property(fc.oneof(anything, fc.string({ unit: 'binary' })), (text) => {
-        expect(new Uint8Array(encodeText(text))).toEqual(new TextEncoder().encode(text));
-      }),
-    );
+describe('encodeWords', () => {
+  it('tells where each word is', () => {
+    const native = new FakeNative();
+    const words = ['', 'one', 'zwölf', ''];
+    const { bytes, addresses } = encodeWords(native, words);
+    expect(Buffer.from(bytes).toString()).toBe('\0one\0zwölf\0\0');
+    const start = addresses[0] ?? 0;
+    expect(addresses.map((address) => address - start)).toEqual([0, 1, 5, 12]);
+  });
+
+  it('makes two of a word with a NUL in it', () => {
+    expect(encodeWords(new FakeNative(), ['a\0b']).addresses).toHaveLength(2);
   });
 });
 
