@@ -1,3 +1,4 @@
+import { HyperError, isHyperError, messageOf } from '../base/error.ts';
 import type { Vm } from '../hypervisor/driver.ts';
 import type { PodContext } from './context.ts';
 import { inPhase } from './phase.ts';
@@ -8,7 +9,18 @@ import type { VmRequest } from './vm-request.ts';
 import { blankMacAddress } from './warm/template.ts';
 import type { WarmVm } from './warm/warm-vms.ts';
 
-/** Makes a blank VM this pod's: network endpoint, disks, and on with its processors. */
+/** The VM failed on its way to a pod, through nothing that the pod asked for: another one may do. */
+export class LostVmError extends HyperError {
+  constructor(cause: unknown) {
+    super('UNAVAILABLE', messageOf(cause), { cause });
+    this.name = 'LostVmError';
+  }
+}
+
+/**
+ * Makes a blank VM this pod's: network endpoint, disks, and on with its processors. On failure or abort
+ * nothing is left behind, not even the VM; LostVmError when it was the VM that failed.
+ */
 export async function claimVm(
   context: PodContext,
   request: VmRequest,
@@ -24,16 +36,17 @@ export async function claimVm(
   undo.use(warm.resources);
   if (origin === 'pool') clock.end('pool');
   else clock.end('agent', warm.timeline);
-  const plugging = inPhase('plugging the disks', () => plugDisks(context, request, { vm, signal }));
+  const plugging = plugDisks(context, request, { vm, signal });
   plugging.catch(() => undefined);
   const endpoint = await createEndpoint(context, request, { signal, tap });
   if (endpoint !== null) undo.use(endpoint);
   const guestNames = await plugging;
   clock.end('prepare');
   if (origin === 'pool') {
-    await vm.resume();
+    await resume(vm);
     clock.end('running');
   }
+  await assertAlive(warm);
   const { kernelRelease } = agent.hello;
   const base = { id: podId, vm: vm.record, endpoint: endpoint?.record ?? null, size: spec.machine };
   context.store.savePod({ ...base, origin, kernelRelease, streams: null });
@@ -53,6 +66,29 @@ async function plugDisks(
   request: VmRequest,
   { vm, signal }: { vm: Vm; signal: AbortSignal },
 ): Promise<ReadonlyMap<string, string>> {
-  const plugged = await Promise.all(disksOf(context, request).map((disk) => vm.plug(disk, signal)));
-  return new Map(plugged.map(({ id, guestName }) => [id, guestName]));
+  try {
+    const plugged = await inPhase('plugging the disks', () =>
+      Promise.all(disksOf(context, request).map((disk) => vm.plug(disk, signal))),
+    );
+    return new Map(plugged.map(({ id, guestName }) => [id, guestName]));
+  } catch (thrown) {
+    // A VM that answers has a reason to refuse a disk, such as a missing file: any other VM has it, too.
+    const isLost = isHyperError(thrown, 'UNAVAILABLE') || isHyperError(thrown, 'TIMEOUT');
+    throw isLost ? new LostVmError(thrown) : thrown;
+  }
+}
+
+async function resume(vm: Vm): Promise<void> {
+  try {
+    await inPhase('resuming the VM', () => vm.resume());
+  } catch (thrown) {
+    throw new LostVmError(thrown);
+  }
+}
+
+/** Nothing may have been asked of the VM since it died: then it is known from this alone. */
+async function assertAlive({ vm, agent }: WarmVm): Promise<void> {
+  const alive = Symbol('alive');
+  const first = await Promise.race([vm.exited, agent.closed, Promise.resolve(alive)]);
+  if (first !== alive) throw new LostVmError('it has ended, or its agent has hung up');
 }
