@@ -140,7 +140,8 @@ export interface HypervisorDriver {
 }
 
 /**
- * One running machine. Calls are serialised by the pod's mutex except connect and consoleTail.
+ * One running machine. Calls are serialised by the pod's mutex except connect and consoleTail. Plug,
+ * pause and resume reject UNAVAILABLE when the VM is gone, TIMEOUT when its process does not answer.
  * Dispose = stop({ graceMs: 0 }) and free everything.
  */
 export interface Vm extends AsyncDisposable {

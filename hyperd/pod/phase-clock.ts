@@ -30,6 +30,14 @@ export class PhaseClock {
     this.#add(phase, rest);
   }
 
+  /** Makes one phase of all that has passed: it has led to nothing. */
+  fold(phase: string): void {
+    this.end(phase);
+    const ms = [...this.#spans.values()].reduce((sum, span) => sum + span, 0);
+    this.#spans.clear();
+    this.#spans.set(phase, ms);
+  }
+
   /** All phases that have ended, to the tenth of a millisecond. */
   get timeline(): Timeline {
     const entries = [...this.#spans].map(([name, ms]) => [name, Math.round(ms * 10) / 10] as const);

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { isHyperError, messageOf } from '../base/error.ts';
 import type { Vm } from '../hypervisor/driver.ts';
 import type { Endpoint } from '../network/network-manager.ts';
-import { connect } from './boot-pod.ts';
+import { openAgentSession } from './agent-session.ts';
 import { Container } from './container.ts';
 import type { ContainerRecord, PodRecord } from './container-record.ts';
 import type { ContainerState, EndedState } from './container-state.ts';
@@ -111,7 +111,7 @@ async function adopt(context: PodContext, record: ContainerRecord, pod: StartedP
   const exits = new ProcessExits();
   const ref = { containerId: record.id, execId: null };
   const exited = exits.expect(ref);
-  const agent = await connect(context, vm, { exits, signal });
+  const agent = await openAgentSession(context, vm, { exits, signal });
   resources.defer(() => {
     agent.close();
   });

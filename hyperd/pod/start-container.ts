@@ -1,7 +1,7 @@
 import type { StartResult, StdioStreams } from '../../hyperstart/protocol/message.ts';
 import { HyperError } from '../base/error.ts';
+import { acquireVm } from './acquire-vm.ts';
 import { readHostResolvConf, toStartParams } from './agent-start.ts';
-import { bootPod } from './boot-pod.ts';
 import type { Container } from './container.ts';
 import { isRunning } from './container-state.ts';
 import type { PodContext } from './context.ts';
@@ -77,7 +77,7 @@ export async function startLocked(
       ...{ clock, podId: pod.id, containerId: container.id, containerName: container.name, spec },
       layers: record.layers,
     };
-    const machine = await pod.boot(() => bootPod(context, request, cut));
+    const machine = await pod.boot(() => acquireVm(context, request, cut));
     try {
       const run = await startProcess(context, container, { machine, spec, clock, signal: cut });
       const lastStart = { origin: machine.origin, timeline: clock.timeline };

@@ -39,7 +39,7 @@ export class TestDaemon implements AsyncDisposable {
     this.socket = path.join(directory, 'hyper.sock');
   }
 
-  /** With images loaded; `flags` are further ones of hyperd. */
+  /** With images loaded; `flags` are further ones of hyperd. On failure nothing is left behind. */
   static async start(
     images: readonly string[],
     flags: readonly string[] = [],
@@ -47,10 +47,12 @@ export class TestDaemon implements AsyncDisposable {
     const directory = await mkdtemp(path.join(tmpdir(), 'hyt-'));
     const namespace = path.basename(directory);
     await run('ip', ['netns', 'add', namespace]);
+    await using undo = new AsyncDisposableStack();
+    const daemon = undo.use(new TestDaemon(directory, namespace, flags));
     await run('ip', ['-n', namespace, 'link', 'set', 'lo', 'up']);
-    const daemon = new TestDaemon(directory, namespace, flags);
     await daemon.startHyperd();
     for (const image of images) await daemon.load(image);
+    undo.move();
     return daemon;
   }
 

@@ -54,10 +54,13 @@ export class FakeGuest {
   /** null: answers at once; else the hello never comes. */
   isSilent = false;
   lastStart: StartParams | null = null;
+  /** Comes before each of these calls to its VM, which fails with what it throws. */
+  beforeCall: (call: 'plug' | 'resume') => void = () => undefined;
   /** Serials of the disks that are there. */
   readonly disks = new Set<string>();
   #isConfigured = false;
   #paused: PromiseWithResolvers<undefined> | null = null;
+  readonly #gone = new AbortController();
   readonly exited: Promise<VmExit>;
   readonly #settleExit: (exit: VmExit) => void;
   readonly #processes = new Map<string, GuestProcess>();
@@ -88,9 +91,15 @@ export class FakeGuest {
     this.#paused = null;
   }
 
+  /** Aborts when the machine goes. */
+  get gone(): AbortSignal {
+    return this.#gone.signal;
+  }
+
   /** The machine goes, by itself or from outside. */
   end(exit: VmExit): void {
     this.#settleExit(exit);
+    this.#gone.abort(new HyperError('UNAVAILABLE', 'the fake VM has ended'));
     for (const output of this.#outputs.values()) output.hangUp();
     this.#hangUp?.();
   }
@@ -133,8 +142,9 @@ export class FakeGuest {
     params: Methods[M]['params'],
     signal: AbortSignal,
   ): Promise<Methods[M]['result']> {
-    signal.throwIfAborted();
-    if (this.#paused !== null) await unlessAborted(this.#paused.promise, signal);
+    const cut = AbortSignal.any([signal, this.gone]);
+    cut.throwIfAborted();
+    if (this.#paused !== null) await unlessAborted(this.#paused.promise, cut);
     this.requests.push({ method, params });
     const failure = this.failures.get(method);
     if (failure !== undefined) throw failure;
@@ -368,16 +378,17 @@ export class FakeVm implements Vm {
     return 'Linux version 6.12.0-fake\nhyperstart: hello\n';
   }
 
-  plug(device: Device): Promise<PluggedDevice> {
+  async plug(device: Device): Promise<PluggedDevice> {
+    await this.#call('plug');
     const letter = device.kind === 'disk' && device.readOnly ? 'r' : 'w';
     const free = [...this.#slots].find(([slot, id]) => slot.startsWith(letter) && id === null);
     if (device.kind !== 'disk' || free === undefined) {
-      return Promise.reject(new HyperError('UNSUPPORTED', 'no hotplug'));
+      throw new HyperError('UNSUPPORTED', 'no hotplug');
     }
     const [guestName] = free;
     this.#slots.set(guestName, device.id);
     this.#guest.disks.add(guestName);
-    return Promise.resolve({ id: device.id, guestName });
+    return { id: device.id, guestName };
   }
 
   unplug(deviceId: string): Promise<void> {
@@ -394,9 +405,9 @@ export class FakeVm implements Vm {
     return Promise.resolve();
   }
 
-  resume(): Promise<void> {
+  async resume(): Promise<void> {
+    await this.#call('resume');
     this.#guest.resume();
-    return Promise.resolve();
   }
 
   stop(): Promise<VmExit> {
@@ -406,6 +417,13 @@ export class FakeVm implements Vm {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
+  }
+
+  /** As when the hypervisor's monitor is asked. */
+  #call(call: 'plug' | 'resume'): Promise<void> {
+    this.#guest.beforeCall(call);
+    this.#guest.gone.throwIfAborted();
+    return Promise.resolve();
   }
 }
 

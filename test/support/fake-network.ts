@@ -15,9 +15,12 @@ export class FakeNetwork implements NetworkManager {
   readonly taps = new Set<string>();
   /** By pod. */
   readonly endpoints = new Map<string, EndpointRecord>();
+  /** Thrown instead of an endpoint. */
+  endpointFailure: Error | null = null;
   #next = 2;
 
   async createEndpoint(config: EndpointConfig): Promise<Endpoint> {
+    if (this.endpointFailure !== null) throw this.endpointFailure;
     const { podId, ports, macAddress, tap } = config;
     const number = this.#next++;
     const own = tap ?? (await this.prepareTap(podId));

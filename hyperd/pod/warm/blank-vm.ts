@@ -3,10 +3,11 @@ import { randomBytes } from 'node:crypto';
 import type { Vm } from '../../hypervisor/driver.ts';
 import type { PreparedTap } from '../../network/network-manager.ts';
 import type { AgentConnection } from '../agent-connection.ts';
-import { connect, makeRunDirectory } from '../boot-pod.ts';
+import { openAgentSession } from '../agent-session.ts';
 import type { PodContext } from '../context.ts';
 import { PhaseClock, spansOf, type Timeline } from '../phase-clock.ts';
 import { ProcessExits } from '../process-exits.ts';
+import { makeRunDirectory } from '../run-directory.ts';
 import type { Template } from './template.ts';
 import { blankNic } from './template.ts';
 
@@ -42,7 +43,7 @@ export async function launchBlank(
   clock.end('prepare');
   const vm = undo.use(await driver.templates.launchClone(clone, signal));
   const exits = new ProcessExits();
-  const agent = await connect(context, vm, { exits, signal });
+  const agent = await openAgentSession(context, vm, { exits, signal });
   undo.defer(() => {
     agent.close();
   });

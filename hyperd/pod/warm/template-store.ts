@@ -5,9 +5,10 @@ import path from 'node:path';
 import { Mutex } from '../../base/mutex.ts';
 import { messageOf } from '../../base/error.ts';
 import type { TemplateAbility, TemplateShape } from '../../hypervisor/driver.ts';
-import { connect, makeRunDirectory } from '../boot-pod.ts';
+import { openAgentSession } from '../agent-session.ts';
 import type { PodContext } from '../context.ts';
 import { ProcessExits } from '../process-exits.ts';
+import { makeRunDirectory } from '../run-directory.ts';
 import { rehearse } from './rehearsal.ts';
 import { blankNic, shapeName, type Template } from './template.ts';
 
@@ -147,7 +148,7 @@ export class TemplateStore {
       { ...files, id, runDirectory, shape, nic, kernelPath, initrdPath },
       async (vm) => {
         const exits = new ProcessExits();
-        const agent = await connect(this.#context, vm, { exits, signal });
+        const agent = await openAgentSession(this.#context, vm, { exits, signal });
         const machine = { vm, agent, exits, hasNic: nic !== null, runDirectory };
         await rehearse(this.#context, machine, { layerFile, signal });
         agent.close();

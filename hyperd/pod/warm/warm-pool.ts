@@ -5,7 +5,7 @@ import { type BlankVm, launchBlank } from './blank-vm.ts';
 import type { HostMemory } from './host-memory.ts';
 import { rehearse } from './rehearsal.ts';
 import type { TemplateStore } from './template-store.ts';
-import { shapeName } from './template.ts';
+import { shapeName, type Template } from './template.ts';
 
 export interface WarmPoolOptions {
   readonly templates: TemplateStore;
@@ -50,6 +50,11 @@ export class WarmPool implements AsyncDisposable {
     return this.#waiting;
   }
 
+  /** What fails now may do so because of it. */
+  get #isClosing(): boolean {
+    return this.#stop.signal.aborted || this.#context.closing.aborted;
+  }
+
   /** A waiting VM of this shape, still paused; it is the caller's now. */
   take(shape: TemplateShape): BlankVm | null {
     if (shapeName(shape) !== shapeName(this.#options.shape)) return null;
@@ -58,7 +63,7 @@ export class WarmPool implements AsyncDisposable {
 
   /** Fills the pool up in the background. */
   refill(): void {
-    if (this.#filling !== null || this.#stop.signal.aborted || Date.now() < this.#notBefore) return;
+    if (this.#filling !== null || this.#isClosing || Date.now() < this.#notBefore) return;
     this.#filling = this.#fill().finally(() => {
       this.#filling = null;
     });
@@ -82,22 +87,29 @@ export class WarmPool implements AsyncDisposable {
         if (template === null) return;
         await this.#options.untilIdle();
         if (!(await this.#isWanting())) return;
-        const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(fillMs)]);
-        const blank = await this.#prepare(template, signal);
-        this.#add(blank);
+        this.#add(await this.#prepare(template));
       }
     } catch (cause) {
-      if (this.#stop.signal.aborted) return;
+      if (this.#isClosing) return;
       this.#notBefore = Date.now() + retryMs;
-      const text = `a VM for the pool could not be made ready: ${messageOf(cause)}`;
-      logger.warn({ err: cause }, text);
+      const text = 'a VM for the pool could not be made ready, its template is not used again';
+      logger.warn({ err: cause, shape: shapeName(shape) }, `${text}: ${messageOf(cause)}`);
     }
   }
 
-  async #prepare(
-    template: Parameters<typeof launchBlank>[1],
-    signal: AbortSignal,
-  ): Promise<BlankVm> {
+  /** A template whose clone fails is discarded: the next one would fail in the same way, for ever. */
+  async #prepare(template: Template): Promise<BlankVm> {
+    try {
+      return await this.#launch(template);
+    } catch (thrown) {
+      if (!this.#isClosing) await this.#options.templates.discard(template);
+      throw thrown;
+    }
+  }
+
+  /** A clone that has rehearsed and is paused. */
+  async #launch(template: Template): Promise<BlankVm> {
+    const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(fillMs)]);
     await using undo = new AsyncDisposableStack();
     const blank = await launchBlank(this.#context, template, signal);
     undo.use(blank.resources);
@@ -127,7 +139,7 @@ export class WarmPool implements AsyncDisposable {
   }
 
   async #isWanting(): Promise<boolean> {
-    if (this.#stop.signal.aborted || this.#waiting.length >= this.#options.size) return false;
+    if (this.#isClosing || this.#waiting.length >= this.#options.size) return false;
     const { hostMemory, maxMemoryMiB } = this.#options;
     if (await hostMemory.isScarce()) return false;
     const used = await Promise.all(

@@ -87,6 +87,9 @@ export function hypervisorContract(name: string, open: () => Promise<ContractSub
         detail: expect.any(String) as string,
       });
       await expect(vm.connect('control', AbortSignal.timeout(2000))).rejects.toThrow();
+      const gone = { code: 'UNAVAILABLE' };
+      await expect(vm.plug(await disk('late'), patient())).rejects.toMatchObject(gone);
+      await expect(vm.resume()).rejects.toMatchObject(gone);
     });
 
     it('shows the last console lines of a kernel that panics', async () => {

@@ -34,6 +34,19 @@ describe('a clock of phases', () => {
     expect(JSON.stringify(clock.timeline)).toBe('{"prepare":6,"agent":3}');
   });
 
+  it('makes one phase of those that led to nothing, and goes on', () => {
+    const clock = new PhaseClock();
+    for (const phase of ['pool', 'prepare']) {
+      vi.advanceTimersByTime(3);
+      clock.end(phase);
+    }
+    vi.advanceTimersByTime(4);
+    clock.fold('lost');
+    vi.advanceTimersByTime(5);
+    clock.end('prepare');
+    expect(JSON.stringify(clock.timeline)).toBe('{"lost":10,"prepare":5}');
+  });
+
   it('tells what others have timed apart from the rest', () => {
     const clock = new PhaseClock();
     vi.advanceTimersByTime(50);

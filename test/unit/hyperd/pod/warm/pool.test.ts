@@ -7,6 +7,8 @@ import { WarmBench } from '../../../../support/warm-bench.ts';
 /** Long enough for everything that would happen at once. */
 const aWhileMs = 60;
 const checkMs = 5000;
+const retryMs = 10_000;
+const remakeMs = 60_000;
 
 afterEach(() => {
   vi.useRealTimers();
@@ -94,9 +96,34 @@ describe('the pool', () => {
     });
     await expect.poll(() => bench.pods.warnings).toHaveLength(1);
     expect(bench.pods.warnings[0]).toContain(
-      'a VM for the pool could not be made ready: no more processes',
+      'a VM for the pool could not be made ready, its template is not used again: no more processes',
     );
     expect((await bench.pods.leftovers()).runs).toEqual([]);
+    expect(await bench.templateNames()).toEqual([]);
+  });
+
+  it('tries a template whose clones do not work no second time, and has it made anew', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'Date'] });
+    await using bench = await WarmBench.open({ poolSize: 1 });
+    await bench.untilWaiting(1);
+    bench.pods.programs.set('/rehearsal', () => Promise.resolve(7));
+    bench.waiting[0]?.end({ reason: 'crashed', detail: 'killed' });
+    await expect.poll(() => bench.pods.warnings).toHaveLength(2);
+    expect(bench.pods.warnings[1]).toContain('its process ended with exit code 7');
+    expect(await bench.templateNames()).toEqual([]);
+    expect((await bench.pods.leftovers()).runs).toEqual([]);
+
+    vi.advanceTimersByTime(retryMs + checkMs);
+    await delay(aWhileMs);
+    expect(bench.templates.clones).toHaveLength(2);
+    expect(bench.templates.made).toHaveLength(1);
+
+    bench.pods.programs.set('/rehearsal', () => Promise.resolve(0));
+    vi.advanceTimersByTime(remakeMs);
+    await bench.untilMade(2);
+    await bench.untilWaiting(1);
+    expect(await bench.start()).toBe('pool');
+    expect(bench.pods.warnings).toHaveLength(2);
   });
 });
 
@@ -155,10 +182,12 @@ describe('the end of the daemon', () => {
     await bench.start();
     await expect.poll(() => bench.templates.clones).toHaveLength(2);
     await expect.poll(() => bench.pods.driver.alive.size).toBe(2);
+    bench.keepsMounts = true;
 
     await bench.pods.containers[Symbol.asyncDispose]();
 
     expect(bench.pods.driver.alive.size).toBe(1);
+    expect(await bench.templateNames()).toHaveLength(1);
     expect((await bench.pods.leftovers()).runs).toHaveLength(1);
     expect(bench.pods.warnings).toEqual([]);
     bench.pods.programs.set('/rehearsal', () => Promise.resolve(0));

@@ -1,0 +1,30 @@
+import { HyperError } from '../base/error.ts';
+import type { Endpoint, PreparedTap } from '../network/network-manager.ts';
+import type { PodContext } from './context.ts';
+import { inPhase } from './phase.ts';
+import type { VmRequest } from './vm-request.ts';
+
+/** Gives a pod its place on the network; null when its container wants none. */
+export async function createEndpoint(
+  context: PodContext,
+  { podId, containerName, spec }: VmRequest,
+  { signal, tap = null }: { signal: AbortSignal; tap?: PreparedTap | null },
+): Promise<Endpoint | null> {
+  if (spec.network === 'none') return null;
+  // A container that has just ended still holds its ports until its VM is down.
+  if (spec.ports.length > 0) {
+    await Promise.all([...context.table.all().map(({ pod }) => pod.settled()), ...context.leaving]);
+  }
+  const { network } = context;
+  const phase = `failed to set up container networking: endpoint ${containerName}`;
+  return inPhase(phase, () => {
+    if (network === null) {
+      throw new HyperError('UNAVAILABLE', 'hyperd runs without a bridge network', {
+        hint: 'start the container with --network none, or hyperd as root',
+      });
+    }
+    const fixed = spec.macAddress === null ? {} : { macAddress: spec.macAddress };
+    const made = tap === null ? {} : { tap };
+    return network.createEndpoint({ podId, ports: spec.ports, ...fixed, ...made }, signal);
+  });
+}
