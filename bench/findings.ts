@@ -1,6 +1,7 @@
 import type { BarId } from './bars.ts';
-import { combine, isAbsent, type Series } from './measure/series.ts';
-import { type Summary, summarize } from './measure/statistics.ts';
+import { combine, isAbsent, mapSamples, type Samples, type Series } from './measure/series.ts';
+import { endOf, type Span, type Trace } from './measure/span.ts';
+import { medianSample, type Summary, summarize } from './measure/statistics.ts';
 
 /** One figure; with a bar it is judged. */
 export interface Figure {
@@ -25,6 +26,8 @@ const longestReason = 200;
 export class Findings {
   readonly figures: Figure[] = [];
   readonly gaps: Gap[] = [];
+  /** Each of one real run: medians of the spans would be those of a run that never was. */
+  readonly traces: Trace[] = [];
 
   /** A figure of its own; of an absent series the reason is kept. */
   add(name: string, unit: string, series: Series, bar?: BarId): void {
@@ -41,6 +44,12 @@ export class Findings {
       combine(a, b, (x, y) => x / y),
       bar,
     );
+  }
+
+  /** How long the whole took as a figure, and the run in the middle span by span. */
+  addTrace(name: string, samples: Samples<readonly Span[]>): void {
+    this.add(name, 'ms', mapSamples(samples, endOf));
+    if (!isAbsent(samples)) this.traces.push({ name, spans: medianSample(samples, endOf) });
   }
 }
 

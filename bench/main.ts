@@ -71,8 +71,8 @@ async function measureAll(lab: Lab, { scenarios: names, effort }: BenchOptions):
       failure = messageOf(thrown);
       process.exitCode = 1;
     }
-    const { figures, gaps } = findings;
-    const result = { name, title: scenarios[name].title, figures, gaps, failure };
+    const { figures, gaps, traces } = findings;
+    const result = { name, title: scenarios[name].title, figures, gaps, traces, failure };
     process.stdout.write(`\n${toText(result, isColored)}`);
     results.push(result);
   }

@@ -19,6 +19,14 @@ export function summarize(values: readonly number[]): Summary {
   };
 }
 
+/** The one whose value is the median; of an even number, the lesser of the two in the middle. */
+export function medianSample<T>(samples: readonly T[], valueOf: (sample: T) => number): T {
+  const sorted = [...samples].sort((a, b) => valueOf(a) - valueOf(b));
+  const middle = sorted[Math.floor((sorted.length - 1) / 2)];
+  if (middle === undefined) throw new Error('the median of no runs');
+  return middle;
+}
+
 /** Linear interpolation between the two nearest ranks. */
 function quantile(sorted: readonly number[], share: number): number {
   const rank = (sorted.length - 1) * share;

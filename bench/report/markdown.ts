@@ -2,6 +2,7 @@ import { formatLimit } from '../bars.ts';
 import { formatMachine } from '../machine.ts';
 import { formatFigure } from './format.ts';
 import { type BenchResult, judge, type ScenarioResult, type Verdict } from './result.ts';
+import { toSpanTable } from './span-table.ts';
 
 /** The report as Markdown: machine, bars, then each scenario with its plots. */
 export function toMarkdown(
@@ -26,12 +27,15 @@ function barRow({ bar, outcome, figure, reason }: Verdict): readonly string[] {
 }
 
 function toSection(scenario: ScenarioResult, plots: readonly string[]): string {
+  const { traces } = scenario;
+  const spanHead = ['Span of the median run, ms', ...traces.map(({ name }) => name)];
   const measured = scenario.figures.map((one) => [one.name, formatFigure(one)]);
   const missing = scenario.gaps.map(({ name, reason }) => [name, `not measured: ${reason}`]);
   return [
     `## ${scenario.name}: ${scenario.title}\n`,
     ...(scenario.failure === null ? [] : [`**Failed:** ${scenario.failure}\n`]),
     table(['What', 'Measured'], [...measured, ...missing]),
+    ...(traces.length === 0 ? [] : [table(spanHead, toSpanTable(traces))]),
     ...plots.map((file) => `![${scenario.name}](${file})\n`),
   ].join('\n');
 }

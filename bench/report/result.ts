@@ -1,6 +1,7 @@
 import { type Bar, type BarId, barIds, bars, meets } from '../bars.ts';
 import type { Figure, Gap } from '../findings.ts';
 import type { Machine } from '../machine.ts';
+import type { Trace } from '../measure/span.ts';
 
 /** What one scenario found. */
 export interface ScenarioResult {
@@ -8,6 +9,8 @@ export interface ScenarioResult {
   readonly title: string;
   readonly figures: readonly Figure[];
   readonly gaps: readonly Gap[];
+  /** Runs that are shown span by span. */
+  readonly traces: readonly Trace[];
   /** Why it ended before its end; null when it did not. */
   readonly failure: string | null;
 }

@@ -1,5 +1,6 @@
 import type { Figure } from '../findings.ts';
 import { withUnit } from './format.ts';
+import { characterWidth, escapeXml, toDocument } from './svg-document.ts';
 
 const rowHeight = 28;
 const barHeight = 16;
@@ -7,22 +8,22 @@ const labelWidth = 380;
 const plotWidth = 420;
 const valueWidth = 110;
 const top = 36;
-const characterWidth = 7;
 
 /** A plot of figures with one unit: horizontal bars from 0 to the median, whiskers at the quartiles. */
 export function toSvg(title: string, figures: readonly Figure[]): string {
   const largest = Math.max(...figures.map(({ summary }) => summary.upperQuartile), 0);
   const scale = largest === 0 ? 0 : plotWidth / largest;
-  const width = labelWidth + plotWidth + valueWidth;
-  const height = top + figures.length * rowHeight + 8;
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${String(width)} ${String(height)}" width="${String(width)}" height="${String(height)}" font-family="sans-serif" font-size="13">`,
-    `<rect width="${String(width)}" height="${String(height)}" fill="#fff"/>`,
-    `<text x="8" y="22" font-weight="bold">${escapeXml(title)}</text>`,
-    ...figures.map((figure, index) => toRow(figure, top + index * rowHeight, scale)),
-    '</svg>',
-    '',
-  ].join('\n');
+  return toDocument({
+    title,
+    description: figures.map(describe).join('; '),
+    width: labelWidth + plotWidth + valueWidth,
+    height: top + figures.length * rowHeight + 8,
+    body: figures.map((figure, index) => toRow(figure, top + index * rowHeight, scale)),
+  });
+}
+
+function describe({ name, unit, summary }: Figure): string {
+  return `${name.trim()}: ${withUnit(summary.median, unit)}`;
 }
 
 function toRow({ name, unit, summary }: Figure, y: number, scale: number): string {
@@ -47,12 +48,4 @@ function toRow({ name, unit, summary }: Figure, y: number, scale: number): strin
 function shorten(text: string): string {
   const most = Math.floor((labelWidth - 16) / characterWidth);
   return text.length <= most ? text : `${text.slice(0, most - 1)}…`;
-}
-
-function escapeXml(text: string): string {
-  return text
-    .replaceAll('&', '&amp;')
-    .replaceAll('<', '&lt;')
-    .replaceAll('>', '&gt;')
-    .replaceAll('"', '&quot;');
 }

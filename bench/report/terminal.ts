@@ -1,12 +1,14 @@
 import { formatLimit } from '../bars.ts';
 import { formatMachine } from '../machine.ts';
+import type { Trace } from '../measure/span.ts';
 import { formatFigure } from './format.ts';
 import { type BenchResult, judge, type ScenarioResult, type Verdict } from './result.ts';
+import { toSpanTable } from './span-table.ts';
 
 /** Makes text red or green; the same text where colors are not wanted. */
 type Paint = (text: string, isGood: boolean) => string;
 
-/** The figures of one scenario. */
+/** The figures of one scenario, and its runs span by span. */
 export function toText(scenario: ScenarioResult, isColored: boolean): string {
   const paint = painter(isColored);
   const width = widest([...scenario.figures, ...scenario.gaps].map(({ name }) => name));
@@ -16,9 +18,20 @@ export function toText(scenario: ScenarioResult, isColored: boolean): string {
     ...scenario.gaps.map(({ name, reason }) =>
       paint(`  ${name.padEnd(width)}  not measured: ${reason}`, false),
     ),
+    ...(scenario.traces.length === 0 ? [] : ['', ...toSpanLines(scenario.traces)]),
     ...(scenario.failure === null ? [] : [paint(`  failed: ${scenario.failure}`, false)]),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+function toSpanLines(traces: readonly Trace[]): readonly string[] {
+  const rows = [['span (ms)', ...traces.map(({ name }) => name)], ...toSpanTable(traces)];
+  const width = widest(rows.map(([name = '']) => name));
+  const cellWidth = widest(rows.flatMap(([, ...cells]) => cells));
+  return rows.map(([name = '', ...cells]) => {
+    const columns = cells.map((cell) => `  ${cell.padStart(cellWidth)}`).join('');
+    return `  ${name.padEnd(width)}${columns}`.trimEnd();
+  });
 }
 
 /** Machine and bars; what is not met is said once more at the end. */

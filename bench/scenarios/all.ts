@@ -12,12 +12,13 @@ import { phases } from './phases.ts';
 import { reclaim } from './reclaim.ts';
 import type { Scenario } from './scenario.ts';
 import { sequence } from './sequence.ts';
+import { startFlame } from './start-flame.ts';
 import { start } from './start.ts';
 import { stdio } from './stdio.ts';
 
 /** Every scenario by its name, in the order in which they run. */
 export const scenarios = {
-  ...{ start, phases, exec, client, memory, reclaim, idle },
+  ...{ start, 'start-flame': startFlame, phases, exec, client, memory, reclaim, idle },
   ...{ stdio, disk, files, http, list, load, parallel, sequence },
 } as const satisfies Record<string, Scenario>;
 

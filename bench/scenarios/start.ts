@@ -63,9 +63,14 @@ export const start: Scenario = {
 
 async function startOnce(engine: Engine, isPooled: boolean, signal: AbortSignal): Promise<number> {
   const milliseconds = await timed(() => engine.docker('run', '--rm', 'busybox', 'true'));
+  await rest(engine, isPooled, signal);
+  return milliseconds;
+}
+
+/** Lets an engine be as it was before a start. */
+export async function rest(engine: Engine, isPooled: boolean, signal: AbortSignal): Promise<void> {
   await delay(restMs, undefined, { signal });
   if (isPooled) await untilWarm(engine, signal);
-  return milliseconds;
 }
 
 async function openFloor(lab: Lab): Promise<Floor> {

@@ -92,7 +92,8 @@ async function readTimeline(api: ApiClient, id: string): Promise<StartTimeline |
 /** To stderr: stdout is the container's. */
 function printTimeline(timeline: StartTimeline | null): void {
   const gone = 'hyper: the container was removed before its timeline was read\n';
-  process.stderr.write(timeline === null ? gone : formatTimeline(timeline));
+  const bars = process.stderr.isTTY;
+  process.stderr.write(timeline === null ? gone : formatTimeline(timeline, { bars }));
 }
 
 /** Starts a container; a command that cannot be run ends us with Docker's exit codes. */

@@ -76,7 +76,8 @@ function vmCommand(api: () => ApiClient): Command {
     .addHelpText('after', '\nExample:\n  hyper vm timeline web')
     .action(async (name: string) => {
       const path = `/hyper/containers/${name}/timeline`;
-      process.stdout.write(formatTimeline(await api().json<StartTimeline>('GET', path)));
+      const timeline = await api().json<StartTimeline>('GET', path);
+      process.stdout.write(formatTimeline(timeline, { bars: process.stdout.isTTY }));
     });
   return vm;
 }

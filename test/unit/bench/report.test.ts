@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { barIds } from '../../../bench/bars.ts';
 import { Findings } from '../../../bench/findings.ts';
 import type { Machine } from '../../../bench/machine.ts';
+import { inSequence } from '../../../bench/measure/span.ts';
 import { toMarkdown } from '../../../bench/report/markdown.ts';
 import { plotsOf } from '../../../bench/report/plots.ts';
 import { judge, type ScenarioResult } from '../../../bench/report/result.ts';
@@ -30,8 +31,8 @@ const machine: Machine = {
 function scenario(name: string, fill: (findings: Findings) => void): ScenarioResult {
   const findings = new Findings();
   fill(findings);
-  const { figures, gaps } = findings;
-  return { name, title: `\`${name}\``, figures, gaps, failure: null };
+  const { figures, gaps, traces } = findings;
+  return { name, title: `\`${name}\``, figures, gaps, traces, failure: null };
 }
 
 const exec = scenario('exec', (findings) => {
@@ -46,6 +47,11 @@ const parallel = scenario('parallel', (findings) => {
   findings.add('ratio', '', { absent: 'no Docker' }, 'parallel');
 });
 const sequence = { ...scenario('sequence', () => undefined), failure: 'it broke' };
+const traced = scenario('traced', (findings) => {
+  findings.addTrace('cold', [inSequence([['agent', 650]]), inSequence([['agent', 700]])]);
+  findings.addTrace('pool', [inSequence([['run', 40]])]);
+  findings.addTrace('template', { absent: 'no templates' });
+});
 const result = { machine, scenarios: [exec, reclaim, parallel, sequence] };
 
 describe('verdicts', () => {
@@ -88,6 +94,23 @@ describe('the report on a terminal', () => {
     expect(toText(sequence, false)).toContain('failed: it broke');
   });
 
+  it('shows runs span by span', () => {
+    expect(toText(traced, false)).toBe(
+      [
+        'traced: `traced`',
+        '  cold      675 ms (663–688, 2 runs)',
+        '  pool      40.0 ms (1 run)',
+        '  template  not measured: no templates',
+        '',
+        '  span (ms)   cold   pool',
+        '  run                40.0',
+        '  agent      650.0',
+        '  whole      650.0   40.0',
+        '',
+      ].join('\n'),
+    );
+  });
+
   it('shows bars that are met in green and all others in red', () => {
     const lines = toSummary(result, true).split('\n');
     const line = (word: string): string => lines.find((one) => one.includes(word)) ?? '';
@@ -115,6 +138,12 @@ describe('the report as Markdown', () => {
     expect(markdown).toContain('![exec](exec-ms.svg)');
   });
 
+  it('has a table of runs span by span', () => {
+    const text = toMarkdown({ machine, scenarios: [traced] }, () => []);
+    expect(text).toContain('| Span of the median run, ms | cold | pool |');
+    expect(text).toContain('| run |  | 40.0 |\n| agent | 650.0 |  |\n| whole | 650.0 | 40.0 |');
+  });
+
   it('does not let a bar in a name end its cell', () => {
     expect(markdown).toContain('| a \\| b | 80.0 ms (1 run) |');
   });
@@ -133,6 +162,18 @@ describe('plots', () => {
       'idle-percent-of-a-core.svg',
       'idle-ratio.svg',
     ]);
+  });
+
+  it('are a flame chart of runs that are shown span by span', () => {
+    const plots = plotsOf(traced);
+    expect(plots.map(({ file }) => file)).toEqual(['traced.svg']);
+    expect(plots[0]?.svg).toContain('agent: 650.0 ms, from 0.0 ms');
+  });
+
+  it('tell their title and figures to those who cannot see them', () => {
+    const svg = toSvg('title', exec.figures);
+    expect(svg).toContain('<title id="title">title</title>');
+    expect(svg).toContain('Hyper: 62.0 ms; a | b: 80.0 ms');
   });
 
   it('have a bar to the median and whiskers at the quartiles', () => {

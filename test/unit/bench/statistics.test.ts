@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { summarize } from '../../../bench/measure/statistics.ts';
+import { medianSample, summarize } from '../../../bench/measure/statistics.ts';
 
 describe('summarize', () => {
   it('gives median and quartiles of an unordered sample', () => {
@@ -19,5 +19,18 @@ describe('summarize', () => {
   it('refuses an empty sample and values that are no numbers', () => {
     expect(() => summarize([])).toThrow('no runs');
     expect(() => summarize([1, Number.NaN])).toThrow('1, NaN');
+  });
+});
+
+describe('medianSample', () => {
+  it('is a sample, of two in the middle the lesser', () => {
+    const of = (...samples: readonly string[]): string =>
+      medianSample(samples, (sample) => sample.length);
+    expect(of('four', 'a', 'sixsix')).toBe('four');
+    expect(of('four', 'a', 'sixsix', 'to')).toBe('to');
+  });
+
+  it('is none of nothing', () => {
+    expect(() => medianSample<number>([], Number)).toThrow('no runs');
   });
 });
