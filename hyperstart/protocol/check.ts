@@ -1,12 +1,29 @@
 /** Checks of untrusted values; a failure names the field. */
 export class ParseError extends Error {
+  readonly #field: string;
+  readonly #wanted: string;
+
   constructor(field: string, wanted: string) {
     super(`${field}: ${wanted} is wanted`);
     this.name = 'ParseError';
+    this.#field = field;
+    this.#wanted = wanted;
+  }
+
+  /**
+   * The same error, told by whoever checked what the field is in. So a name is put together only when
+   * something is wrong: the agent checks hundreds of fields in the path of a start.
+   */
+  inside(container: string): ParseError {
+    return new ParseError(`${container}${this.#field}`, this.#wanted);
   }
 }
 
-/** Turns an unknown value into a T or throws ParseError. */
+function inside(container: string, thrown: unknown): unknown {
+  return thrown instanceof ParseError ? thrown.inside(container) : thrown;
+}
+
+/** Turns an unknown value into a T or throws ParseError; `field` names the value in whatever it is a part of. */
 export type Check<T> = (value: unknown, field: string) => T;
 
 export const maxTextLength = 256 * 1024;
@@ -51,7 +68,13 @@ export function list<T>(check: Check<T>, max = maxListLength): Check<readonly T[
     if (!Array.isArray(value) || value.length > max) {
       throw new ParseError(field, `a list of at most ${String(max)}`);
     }
-    return value.map((item: unknown, index) => check(item, `${field}[${String(index)}]`));
+    const items: T[] = [];
+    try {
+      for (const item of value as unknown[]) items.push(check(item, ''));
+    } catch (thrown) {
+      throw inside(`${field}[${String(items.length)}]`, thrown);
+    }
+    return items;
   };
 }
 
@@ -59,9 +82,11 @@ export function record<T>(check: Check<T>): Check<Readonly<Record<string, T>>> {
   return (value, field) => {
     const entries = Object.entries(object(value, field));
     if (entries.length > maxListLength) throw new ParseError(field, 'fewer entries');
-    return Object.fromEntries(
-      entries.map(([name, item]) => [name, check(item, `${field}.${name}`)]),
-    );
+    try {
+      return Object.fromEntries(entries.map(([name, item]) => [name, check(item, `.${name}`)]));
+    } catch (thrown) {
+      throw inside(field, thrown);
+    }
   };
 }
 
@@ -78,11 +103,16 @@ export function shape<T extends object>(checks: {
   readonly [K in keyof T]: Check<T[K]>;
 }): Check<T> {
   const names = Object.keys(checks) as (keyof T & string)[];
+  const fields = names.map((name) => ({ name, label: `.${name}`, check: checks[name] }));
   return (value, field) => {
     const source = object(value, field);
-    return Object.fromEntries(
-      names.map((name) => [name, checks[name](source[name], `${field}.${name}`)]),
-    ) as T;
+    const result: Partial<T> = {};
+    try {
+      for (const { name, label, check } of fields) result[name] = check(source[name], label);
+    } catch (thrown) {
+      throw inside(field, thrown);
+    }
+    return result as T;
   };
 }
 

@@ -27,8 +27,13 @@ export type SystemCall = readonly [name: SystemCallName, ...args: SystemCallArgu
 export interface CallOptions {
   /** Where the result is kept. */
   readonly into?: SlotName;
-  /** Error numbers below 53 that are no failure. */
-  readonly tolerates?: readonly number[];
+  /** Errors that are no failure, by `errnoMask`. */
+  readonly tolerates?: number;
+}
+
+/** A set of error numbers below 53. */
+export function errnoMask(...errnos: readonly number[]): number {
+  return errnos.reduce((mask, errno) => mask + 2 ** errno, 0);
 }
 
 /** What a call of a plan is for. */
@@ -38,9 +43,14 @@ export interface CallLabel {
   readonly operation: string;
 }
 
-/** A call as native/plan.c takes it: doubles. */
-const fields = { arguments: 1, afterSuccess: 9, afterError: 10 };
+/** A call as native/plan.c takes it, in doubles: number, six arguments, and then these. */
 const callFields = 11;
+const toleratedField = 7;
+const slotField = 8;
+const afterSuccessField = 9;
+const afterErrorField = 10;
+/** Room for most plans. */
+const usualCalls = 192;
 
 /**
  * System calls that a child makes one after the other until its program runs. The first one that fails
@@ -48,11 +58,13 @@ const callFields = 11;
  */
 export class CallPlan {
   readonly #kernel: Kernel;
-  readonly #fields: number[] = [];
-  readonly #labels: CallLabel[] = [];
+  #fields = new Float64Array(usualCalls * callFields);
+  #length = 0;
+  /** Step and operation of each call, alternating. */
+  readonly #labels: string[] = [];
   /** Strings among the arguments, and their fields. The first one is nobody's. */
   readonly #texts: string[] = [''];
-  readonly #textFields: number[] = [];
+  readonly #textFields: number[] = [0];
   readonly #held: ArrayBuffer[] = [];
   #step = 'start';
 
@@ -65,21 +77,31 @@ export class CallPlan {
     this.#step = step;
   }
 
-  add(operation: string, [name, ...args]: SystemCall, { into, tolerates }: CallOptions = {}): void {
-    const tolerated = (tolerates ?? []).reduce((mask, errno) => mask + 2 ** errno, 0);
-    const first = this.#fields.length;
-    const slot = into === undefined ? 0 : slots[into];
-    this.#fields.push(systemCalls[name], 0, 0, 0, 0, 0, 0, tolerated, slot, 0, 0);
-    let at = first + fields.arguments;
-    for (const argument of args) {
-      if (typeof argument === 'number') this.#fields[at] = argument;
+  add(operation: string, call: SystemCall, options?: CallOptions): void {
+    const first = this.#length * callFields;
+    this.#makeRoom(first + callFields);
+    const fields = this.#fields;
+    fields[first] = systemCalls[call[0]];
+    // By index: this is the agent's hottest loop, and the engine's iterators are slow.
+    for (let index = 1; index < call.length; index++) {
+      const argument = call[index];
+      if (typeof argument === 'number') fields[first + index] = argument;
       else if (typeof argument === 'string') {
         this.#texts.push(argument);
-        this.#textFields.push(at);
-      } else if (argument !== null) this.#fields[at] = this.hold(argument);
-      at += 1;
+        this.#textFields.push(first + index);
+      } else if (argument instanceof ArrayBuffer) fields[first + index] = this.hold(argument);
     }
-    this.#labels.push({ step: this.#step, operation });
+    if (options?.tolerates !== undefined) fields[first + toleratedField] = options.tolerates;
+    if (options?.into !== undefined) fields[first + slotField] = slots[options.into];
+    this.#labels.push(this.#step, operation);
+    this.#length += 1;
+  }
+
+  #makeRoom(length: number): void {
+    if (length <= this.#fields.length) return;
+    const larger = new Float64Array(this.#fields.length * 2);
+    larger.set(this.#fields);
+    this.#fields = larger;
   }
 
   /** Writes a text to the descriptor in a slot. */
@@ -90,22 +112,24 @@ export class CallPlan {
 
   /** Adds a call; when it fails with an error that it tolerates, the group is left out. */
   unless(operation: string, call: SystemCall, options: CallOptions, group: () => void): void {
-    const first = this.#fields.length;
+    const field = this.#length * callFields + afterErrorField;
     this.add(operation, call, options);
-    this.#fields[first + fields.afterError] = this.#count(group);
+    const length = this.#count(group);
+    this.#fields[field] = length;
   }
 
   /** Adds a call; only when it fails with an error that it tolerates, the group is made. */
   orElse(operation: string, call: SystemCall, options: CallOptions, group: () => void): void {
-    const first = this.#fields.length;
+    const field = this.#length * callFields + afterSuccessField;
     this.add(operation, call, options);
-    this.#fields[first + fields.afterSuccess] = this.#count(group);
+    const length = this.#count(group);
+    this.#fields[field] = length;
   }
 
   #count(group: () => void): number {
-    const before = this.#fields.length;
+    const before = this.#length;
     group();
-    return (this.#fields.length - before) / callFields;
+    return this.#length - before;
   }
 
   /** The address of a buffer, which lives as long as the plan. */
@@ -121,16 +145,23 @@ export class CallPlan {
       throw this.#kernel.error('pass a text with a NUL', EINVAL);
     }
     this.#held.push(bytes);
-    for (const [index, field] of this.#textFields.entries()) {
-      this.#fields[field] = addresses[index + 1] ?? 0;
+    for (let index = 1; index < addresses.length; index++) {
+      this.#fields[this.#textFields[index] ?? 0] = addresses[index] ?? 0;
     }
-    const encoded = Float64Array.from(this.#fields).buffer;
+    const encoded = this.#fields.buffer.slice(0, this.#length * callFields * 8);
     this.#held.push(encoded);
     return encoded;
   }
 
-  /** What the call at this place is for. */
+  /** What the call at this place is for: with the first text among its arguments, mostly a path. */
   labelOf(place: number): CallLabel {
-    return this.#labels[place] ?? { step: 'start', operation: 'start a process' };
+    const step = this.#labels[place * 2];
+    const operation = this.#labels[place * 2 + 1];
+    if (step === undefined || operation === undefined) {
+      return { step: 'start', operation: 'start a process' };
+    }
+    const at = this.#textFields.findIndex((field) => Math.floor(field / callFields) === place);
+    const text = at > 0 ? ` ${this.#texts[at] ?? ''}` : '';
+    return { step, operation: `${operation}${text}` };
   }
 }

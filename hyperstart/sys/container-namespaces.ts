@@ -1,6 +1,7 @@
 import {
   type CallPlan,
   descriptorIn,
+  errnoMask,
   pathOf,
   type SlotName,
   type SystemCall,
@@ -36,6 +37,11 @@ import type { MountOptions, NewNamespaces } from './sys.ts';
 
 const remountable = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC;
 const howBytes = 24;
+
+const missing = errnoMask(ENOENT);
+const notThere = errnoMask(ENOENT, ENOTDIR);
+const present = errnoMask(EEXIST);
+const isDirectory = errnoMask(ENOTDIR);
 
 /** struct open_how for a path that must not lead out of the root. */
 const howInRoot = struct(howBytes, (view) => {
@@ -75,7 +81,7 @@ export class ContainerNamespaces {
     this.#open(path);
     const flags = O_RDWR | O_NOCTTY | O_CLOEXEC;
     const call: SystemCall = ['openat', AT_FDCWD, pathOf('opened'), flags, 0];
-    this.#plan.add(`open ${path}`, call, { into });
+    this.#plan.add('open', call, { into });
     this.#close('opened');
   }
 
@@ -83,7 +89,7 @@ export class ContainerNamespaces {
   bindConsole(): void {
     this.#open('/dev/pts/0');
     this.#open('/dev/console', 'file');
-    this.#bind('/dev/console', pathOf('opened'), 'file');
+    this.#bind(pathOf('opened'), 'file');
     this.#close('opened');
     this.#close('file');
   }
@@ -92,8 +98,8 @@ export class ContainerNamespaces {
     for (const [name, value] of this.#options.sysctls) {
       const path = `/proc/sys/${name.split('.').join('/')}`;
       const flags = O_WRONLY | O_CLOEXEC;
-      this.#plan.add(`open ${path}`, ['openat', AT_FDCWD, path, flags, 0], { into: 'file' });
-      this.#plan.write(`write ${path}`, 'file', value);
+      this.#plan.add('open', ['openat', AT_FDCWD, path, flags, 0], { into: 'file' });
+      this.#plan.write('write', 'file', value);
       this.#close('file');
     }
   }
@@ -117,17 +123,17 @@ export class ContainerNamespaces {
   #mount({ source, target, type, flags, data }: MountOptions): void {
     const isBind = (flags & MS_BIND) !== 0;
     this.#openOrCreate(target, isBind && !this.#isDirectory(source));
-    if (isBind) this.#bind(target, source, 'opened');
+    if (isBind) this.#bind(source, 'opened');
     else {
       const options = data === '' ? null : data;
-      this.#add(`mount ${target}`, ['mount', source, pathOf('opened'), type, flags, options]);
+      this.#add('mount', ['mount', source, pathOf('opened'), type, flags, options]);
     }
     this.#close('opened');
     const extra = flags & remountable;
     if (!isBind || extra === 0) return;
     // Opened anew: now the path leads to what was just mounted.
     this.#open(target);
-    this.#remount(target, extra);
+    this.#remount(extra);
     this.#close('opened');
   }
 
@@ -136,8 +142,8 @@ export class ContainerNamespaces {
     this.#ifThere(path, () => {
       const target = pathOf('opened');
       const overFile: SystemCall = ['mount', '/dev/null', target, null, MS_BIND, null];
-      this.#plan.orElse(`mask ${path}`, overFile, { tolerates: [ENOTDIR] }, () => {
-        this.#add(`mask ${path}`, ['mount', 'tmpfs', target, 'tmpfs', remountable, 'size=0k']);
+      this.#plan.orElse('mask', overFile, { tolerates: isDirectory }, () => {
+        this.#add('mask', ['mount', 'tmpfs', target, 'tmpfs', remountable, 'size=0k']);
       });
       this.#close('opened');
     });
@@ -146,11 +152,11 @@ export class ContainerNamespaces {
   #makeReadOnly(path: string): void {
     this.#ifThere(path, () => {
       const target = pathOf('opened');
-      this.#add(`bind ${path}`, ['mount', target, target, null, MS_BIND | MS_REC, null]);
+      this.#add('bind', ['mount', target, target, null, MS_BIND | MS_REC, null]);
       this.#close('opened');
       // Opened anew: the path now leads to the bind mount.
       this.#open(path);
-      this.#remount(path, remountable);
+      this.#remount(remountable);
       this.#close('opened');
     });
   }
@@ -159,28 +165,28 @@ export class ContainerNamespaces {
     this.#plan.add(operation, call);
   }
 
-  #bind(what: string, source: string | number, target: SlotName): void {
-    this.#add(`bind ${what}`, ['mount', source, pathOf(target), null, MS_BIND, null]);
+  #bind(source: string | number, target: SlotName): void {
+    this.#add('bind', ['mount', source, pathOf(target), null, MS_BIND, null]);
   }
 
-  #remount(path: string, flags: number): void {
+  #remount(flags: number): void {
     const all = MS_REMOUNT | MS_BIND | flags;
-    this.#add(`remount ${path}`, ['mount', null, pathOf('opened'), null, all, null]);
+    this.#add('remount', ['mount', null, pathOf('opened'), null, all, null]);
   }
 
   #open(path: string, into: SlotName = 'opened'): void {
-    this.#plan.add(`open ${path} in the root`, openInRoot(path), { into });
+    this.#plan.add('open in the root', openInRoot(path), { into });
   }
 
   #ifThere(path: string, group: () => void): void {
-    const options = { into: 'opened', tolerates: [ENOENT, ENOTDIR] } as const;
-    this.#plan.unless(`open ${path} in the root`, openInRoot(path), options, group);
+    const options = { into: 'opened', tolerates: notThere } as const;
+    this.#plan.unless('open in the root', openInRoot(path), options, group);
   }
 
   /** Walks down, making what is missing; every step is resolved from the root again, so no link escapes. */
   #openOrCreate(path: string, isFile: boolean): void {
-    const options = { into: 'opened', tolerates: [ENOENT] } as const;
-    this.#plan.orElse(`open ${path} in the root`, openInRoot(path), options, () => {
+    const options = { into: 'opened', tolerates: missing } as const;
+    this.#plan.orElse('open in the root', openInRoot(path), options, () => {
       const words = path.split('/').filter((word) => word !== '');
       let walked = '/';
       for (const [index, word] of words.entries()) {
@@ -195,9 +201,9 @@ export class ContainerNamespaces {
 
   /** Makes an entry of the opened directory, unless it is there. */
   #create(word: string, isFile: boolean): void {
-    const operation = `create ${word}`;
+    const operation = 'create';
     const parent = descriptorIn('opened');
-    const tolerates = [EEXIST];
+    const tolerates = present;
     if (isFile) {
       const flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
       const call: SystemCall = ['openat', parent, word, flags, 0o644];

@@ -24,7 +24,6 @@ import {
   TIOCSPTLCK,
 } from './constants.ts';
 import { ContainerNamespaces } from './container-namespaces.ts';
-import { EINVAL } from './errno.ts';
 import type { Files } from './files.ts';
 import { type Kernel, setUint64, struct } from './kernel.ts';
 import { SpawnError, type SpawnOptions } from './sys.ts';
@@ -49,7 +48,6 @@ export const terminalReady = -3;
 
 /** Without the PID namespace, which the child was born into. */
 const joinedNamespaces = CLONE_NEWNS + CLONE_NEWIPC + CLONE_NEWUTS + CLONE_NEWCGROUP;
-const lastCapability = 63;
 const signalSetBytes = 8;
 
 /** Plans what a child does between clone and execve. */
@@ -235,7 +233,7 @@ export class ChildSide {
   #becomeUser(): void {
     const { uid, gid, groups, capabilitiesLow, capabilitiesHigh } = this.#options;
     const mask = [capabilitiesLow, capabilitiesHigh];
-    this.#dropCapabilities(mask, 0);
+    this.#dropCapabilities(mask);
     const list = struct(Math.max(4, groups.length * 4), (view) => {
       for (const [index, group] of groups.entries()) view.setUint32(index * 4, group, true);
     });
@@ -257,17 +255,20 @@ export class ChildSide {
   }
 
   /** From the bounding set: those that are not in the mask. */
-  #dropCapabilities(mask: readonly number[], first: number): void {
-    for (let capability = first; capability <= lastCapability; capability++) {
+  #dropCapabilities(mask: readonly number[]): void {
+    const last = this.#lastCapability();
+    for (let capability = 0; capability <= last; capability++) {
       const isKept = ((mask[capability >> 5] ?? 0) >>> (capability & 31)) & 1;
       if (isKept === 1) continue;
-      const drop: SystemCall = ['prctl', PR_CAPBSET_DROP, capability, 0, 0, 0];
-      // EINVAL: past the last capability of this kernel.
-      this.#plan.unless('drop a capability', drop, { tolerates: [EINVAL] }, () => {
-        this.#dropCapabilities(mask, capability + 1);
-      });
-      return;
+      this.#add('drop a capability', ['prctl', PR_CAPBSET_DROP, capability, 0, 0, 0]);
     }
+  }
+
+  /** The kernel's last one. */
+  #lastCapability(): number {
+    const last = Number(this.#files.readFile('/proc/sys/kernel/cap_last_cap'));
+    if (Number.isInteger(last) && last > 0) return last;
+    throw new SpawnError('identity', 'EINVAL', 'the kernel does not tell its capabilities');
   }
 
   #installSeccomp(): void {
@@ -292,6 +293,6 @@ export class ChildSide {
 
   #open(path: string, flags: number, into: 'file' | 'terminal'): void {
     const call: SystemCall = ['openat', AT_FDCWD, path, flags | O_CLOEXEC, 0];
-    this.#plan.add(`open ${path}`, call, { into });
+    this.#plan.add('open', call, { into });
   }
 }

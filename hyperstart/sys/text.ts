@@ -26,7 +26,7 @@ export function encodeWords(
   native: Pick<Native, 'encodeText' | 'addressOf'>,
   words: readonly string[],
 ): { readonly bytes: ArrayBuffer; readonly addresses: readonly number[] } {
-  const bytes = native.encodeText(words.map((word) => `${word}\0`).join(''));
+  const bytes = native.encodeText(words.length === 0 ? '' : `${words.join('\0')}\0`);
   const start = native.addressOf(bytes);
   const view = new Uint8Array(bytes);
   const addresses: number[] = [];

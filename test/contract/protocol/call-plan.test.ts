@@ -4,7 +4,7 @@ import path from 'node:path';
 
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
-import { descriptorIn, pathOf } from '../../../hyperstart/sys/call-plan.ts';
+import { descriptorIn, errnoMask, pathOf } from '../../../hyperstart/sys/call-plan.ts';
 import { buildPump, PumpProcess } from '../../support/pump-process.ts';
 
 const AT_FDCWD = -100;
@@ -78,7 +78,7 @@ describe('the plan of a child', () => {
   });
 
   it('goes on after an error that is tolerated, and only after that', async () => {
-    const tolerates = [EEXIST];
+    const tolerates = errnoMask(EEXIST);
     const twice: Step = ['add', makeDirectory('one'), { tolerates }];
     expect(await carryOut(twice, twice, runTrue)).toEqual({ report: [], status: exited(0) });
     expect(await carryOut(['add', makeDirectory('no/x'), { tolerates }], runTrue)).toEqual({
@@ -88,7 +88,7 @@ describe('the plan of a child', () => {
   });
 
   it('leaves groups out as the call before them ended', async () => {
-    const tolerates = [EEXIST];
+    const tolerates = errnoMask(EEXIST);
     const answer = await carryOut(
       ['unless', makeDirectory('a'), { tolerates }, [['add', makeDirectory('after-a')]]],
       [
