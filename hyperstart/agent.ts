@@ -176,17 +176,27 @@ export class Agent {
     if (this.#shutdown.isRunning) {
       throw new RequestError('INVALID_STATE', 'the VM is shutting down');
     }
-    const begunMs = this.#sys.uptimeMs();
-    if (params.pod !== null) await this.#configurePod(params.pod, cancellation);
-    else if (this.#pod !== 'configured') {
+    if (params.pod === null && this.#pod !== 'configured') {
       throw new RequestError('INVALID_STATE', 'the pod is not configured yet');
     }
-    const networkMs = this.#sys.uptimeMs() - begunMs;
-    const started = await this.#containers.start(params.container, cancellation);
-    return {
-      pid: started.container.process.pid,
-      timeline: { network: networkMs, mounts: started.mountsMs, process: started.processMs },
-    };
+    const pod = params.pod === null ? null : this.#beginPod(params.pod);
+    let networkMs = 0;
+    try {
+      const started = await this.#containers.start(params.container, {
+        cancellation,
+        meanwhile: async () => {
+          const begunMs = this.#sys.uptimeMs();
+          if (pod !== null) await this.#configureNetwork(pod, cancellation);
+          networkMs = this.#sys.uptimeMs() - begunMs;
+        },
+      });
+      return {
+        pid: started.container.process.pid,
+        timeline: { network: networkMs, mounts: started.mountsMs, process: started.processMs },
+      };
+    } finally {
+      if (pod !== null && this.#pod === 'configuring') this.#pod = 'bare';
+    }
   }
 
   #park(): void {
@@ -200,22 +210,23 @@ export class Agent {
     this.#pod = 'bare';
   }
 
-  async #configurePod(pod: PodConfig, cancellation: Cancellation): Promise<void> {
+  /** Before anything else: what a clone shares with others of its template ends here. */
+  #beginPod(pod: PodConfig): PodConfig {
     if (this.#pod !== 'bare') {
       throw new RequestError('INVALID_STATE', 'the pod is configured already');
     }
+    during('setting the identity of the VM', () => {
+      this.#sys.addEntropy(pod.entropy);
+      this.#sys.setClock(pod.clockUnixMs);
+      this.#sys.setHostname(pod.hostname);
+    });
     this.#pod = 'configuring';
-    try {
-      during('setting the identity of the VM', () => {
-        this.#sys.addEntropy(pod.entropy);
-        this.#sys.setClock(pod.clockUnixMs);
-        this.#sys.setHostname(pod.hostname);
-      });
-      const context = { sys: this.#sys, devices: this.#devices, parked: this.#parked };
-      await configureNetwork(context, pod, cancellation);
-      this.#pod = 'configured';
-    } finally {
-      if (this.#pod === 'configuring') this.#pod = 'bare';
-    }
+    return pod;
+  }
+
+  async #configureNetwork(pod: PodConfig, cancellation: Cancellation): Promise<void> {
+    const context = { sys: this.#sys, devices: this.#devices, parked: this.#parked };
+    await configureNetwork(context, pod, cancellation);
+    this.#pod = 'configured';
   }
 }

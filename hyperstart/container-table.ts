@@ -1,6 +1,5 @@
-import type { Cancellation } from './cancellation.ts';
 import { cgroupOfProcess } from './cgroup.ts';
-import type { Container, ContainerContext, StartedContainer } from './container.ts';
+import type { Container, ContainerContext, StartedContainer, StartOptions } from './container.ts';
 import { startContainer } from './container.ts';
 import { guard } from './guard.ts';
 import { planProcess, spawnPlanned } from './process-plan.ts';
@@ -23,13 +22,13 @@ export class ContainerTable {
     this.#publish = publish;
   }
 
-  async start(config: ContainerConfig, cancellation: Cancellation): Promise<StartedContainer> {
+  async start(config: ContainerConfig, options: StartOptions): Promise<StartedContainer> {
     if (this.#containers.has(config.id) || this.#starting.has(config.id)) {
       throw new RequestError('INVALID_STATE', `container ${config.id} was started already`);
     }
     this.#starting.add(config.id);
     try {
-      const started = await startContainer(this.#context, config, cancellation);
+      const started = await startContainer(this.#context, config, options);
       this.#containers.set(config.id, started.container);
       this.#watchMemory(started.container);
       return started;

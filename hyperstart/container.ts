@@ -13,7 +13,7 @@ import type { ContainerProcess, ProcessTable } from './process-table.ts';
 import type { ContainerConfig } from './protocol/message.ts';
 import { during, RequestError } from './request-error.ts';
 import { mountRootfs } from './rootfs.ts';
-import type { MountOptions, Sys } from './sys/sys.ts';
+import { type MountOptions, type Sys, SysError } from './sys/sys.ts';
 import { Undo } from './undo.ts';
 
 const containersDirectory = '/run/containers';
@@ -37,17 +37,26 @@ export interface Container {
   oomKillsTold: number;
 }
 
+export interface StartOptions {
+  readonly cancellation: Cancellation;
+  /** What the start does besides while the disks are mounted. */
+  readonly meanwhile: () => Promise<void>;
+}
+
 export interface StartedContainer {
   readonly container: Container;
   readonly mountsMs: number;
   readonly processMs: number;
 }
 
-/** Mounts a container's filesystems and starts its first process. A failure leaves nothing behind. */
+/**
+ * Mounts a container's filesystems and starts its first process. `meanwhile` is called when the mounts have
+ * begun, and is over before the process starts. A failure leaves nothing behind.
+ */
 export async function startContainer(
   context: ContainerContext,
   config: ContainerConfig,
-  cancellation: Cancellation,
+  { cancellation, meanwhile }: StartOptions,
 ): Promise<StartedContainer> {
   const { sys, processes } = context;
   assertValidId(config.id);
@@ -55,24 +64,23 @@ export async function startContainer(
     throw new RequestError('INVALID_ARGUMENT', 'a rootfs needs at least one layer');
   }
   processes.assertStreamsFree(config.process.streams);
-  const startedMs = sys.uptimeMs();
+  const begunMs = sys.uptimeMs();
   const serials = [...new Set([...config.rootfs.layers, config.rootfs.writableDisk])];
   const devices = await context.disks.waitFor(serials, cancellation);
   cancellation.throwIfCancelled();
   const undo = new Undo();
   try {
-    const cgroup = during('making the cgroup', () =>
-      ContainerCgroup.create(sys, config.id, config.resources),
-    );
-    undo.add('removing the cgroup', () => {
-      cgroup.remove();
-    });
-    during('limiting devices', () => {
-      sys.limitDevices(cgroup.path, deviceProgram(config.deviceRules));
-    });
     const paths = makeDirectories(sys, config.id, undo);
     const { layerMounts: layers, diskMounts: disks } = context;
-    mountRootfs({ sys, layers, disks, devices }, config.rootfs, paths.root, undo);
+    const finishRootfs = mountRootfs(
+      { sys, layers, disks, devices },
+      config.rootfs,
+      paths.root,
+      undo,
+    );
+    const meanwhileMs = await timed(sys, meanwhile);
+    const cgroup = makeCgroup(sys, config, undo);
+    finishMounts(finishRootfs);
     const mounts = during('preparing mounts', () => prepareMounts(sys, paths, config, undo));
     const mountedMs = sys.uptimeMs();
     makeDirectoryInRoot(sys, paths.root, config.process.cwd);
@@ -81,13 +89,42 @@ export async function startContainer(
     const endedMs = sys.uptimeMs();
     return {
       container: { id: config.id, cgroup, process, undo, oomKillsTold: 0 },
-      mountsMs: mountedMs - startedMs,
+      mountsMs: mountedMs - begunMs - meanwhileMs,
       processMs: endedMs - mountedMs,
     };
   } catch (error) {
     undo.run((line) => {
       sys.log(`hyperstart: undoing the start of container ${config.id}: ${line}`);
     });
+    throw error;
+  }
+}
+
+async function timed(sys: Sys, action: () => Promise<void>): Promise<number> {
+  const begunMs = sys.uptimeMs();
+  await action();
+  return sys.uptimeMs() - begunMs;
+}
+
+function makeCgroup(sys: Sys, config: ContainerConfig, undo: Undo): ContainerCgroup {
+  const cgroup = during('making the cgroup', () =>
+    ContainerCgroup.create(sys, config.id, config.resources),
+  );
+  undo.add('removing the cgroup', () => {
+    cgroup.remove();
+  });
+  during('limiting devices', () => {
+    sys.limitDevices(cgroup.path, deviceProgram(config.deviceRules));
+  });
+  return cgroup;
+}
+
+/** The error of a mount says what was being done. */
+function finishMounts(finish: () => void): void {
+  try {
+    finish();
+  } catch (error) {
+    if (error instanceof SysError) throw new RequestError('INTERNAL', error.message);
     throw error;
   }
 }

@@ -1,7 +1,6 @@
-import { ensureDirectory } from './files.ts';
 import { MountFlag } from './mount-flags.ts';
-import { during, isErrno } from './request-error.ts';
-import type { Sys } from './sys/sys.ts';
+import { isErrno } from './request-error.ts';
+import type { MountStep, Sys } from './sys/sys.ts';
 
 interface DiskMount {
   readonly path: string;
@@ -27,31 +26,22 @@ export class DiskMounts {
     this.#flags = kind === 'layers' ? MountFlag.readOnly | MountFlag.noDev : MountFlag.noDev;
   }
 
-  /** Returns the directory where the disk is mounted; each call is paid back by one `release`. */
-  acquire(serial: string, device: string): string {
+  /**
+   * The directory where the disk is mounted, or will be once the `steps` are done that this adds to; each
+   * call is paid back by one `release`, whatever became of them.
+   */
+  acquire(serial: string, device: string, steps: MountStep[]): string {
     const present = this.#mounts.get(serial);
     if (present !== undefined) {
       present.users += 1;
       return present.path;
     }
-    ensureDirectory(this.#sys, this.#directory);
     const path = `${this.#directory}/${String(this.#next)}`;
     this.#next += 1;
-    this.#sys.makeDirectory(path, 0o755);
-    try {
-      during(`mounting disk ${serial} (${device}, ${this.#type})`, () => {
-        this.#sys.mount({
-          source: device,
-          target: path,
-          type: this.#type,
-          flags: this.#flags,
-          data: '',
-        });
-      });
-    } catch (error) {
-      this.#sys.removeDirectory(path);
-      throw error;
-    }
+    const action = `mounting disk ${serial} (${device}, ${this.#type})`;
+    for (const directory of [this.#directory, path]) steps.push({ action, directory, mount: null });
+    const mount = { source: device, target: path, type: this.#type, flags: this.#flags, data: '' };
+    steps.push({ action, directory: null, mount });
     this.#mounts.set(serial, { path, users: 1 });
     return path;
   }
@@ -63,14 +53,28 @@ export class DiskMounts {
     mount.users -= 1;
     if (mount.users > 0) return;
     this.#mounts.delete(serial);
+    this.#unmount(mount.path);
+    removeIfThere(this.#sys, mount.path);
+  }
+
+  #unmount(path: string): void {
     try {
-      this.#sys.unmount(mount.path, false);
+      this.#sys.unmount(path, false);
     } catch (error) {
+      // It was never mounted: a step before that failed.
+      if (isErrno(error, 'EINVAL', 'ENOENT')) return;
       if (!isErrno(error, 'EBUSY')) throw error;
       // Some process still holds a file: its data is safe on the disk, the rest follows when it ends.
       this.#sys.sync();
-      this.#sys.unmount(mount.path, true);
+      this.#sys.unmount(path, true);
     }
-    this.#sys.removeDirectory(mount.path);
+  }
+}
+
+function removeIfThere(sys: Sys, path: string): void {
+  try {
+    sys.removeDirectory(path);
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) throw error;
   }
 }

@@ -1,8 +1,7 @@
 import type { DiskMounts } from './disk-mounts.ts';
-import { ensureDirectory } from './files.ts';
-import { during, RequestError } from './request-error.ts';
+import { isErrno, RequestError } from './request-error.ts';
 import type { RootfsConfig } from './protocol/message.ts';
-import type { Sys } from './sys/sys.ts';
+import type { MountStep, Sys } from './sys/sys.ts';
 import type { Undo } from './undo.ts';
 
 /** The kernel takes at most this many bytes of mount options, the closing NUL included. */
@@ -16,16 +15,20 @@ export interface RootfsOptions {
   readonly devices: ReadonlyMap<string, string>;
 }
 
-/** Mounts the layers and the writable disk and joins them by overlayfs at `target`. */
+/**
+ * Begins to mount the layers and the writable disk, and to join them by overlayfs at `target`: the slowest
+ * part of a start, with the caller doing something else meanwhile. What it returns waits for the end.
+ */
 export function mountRootfs(
   options: RootfsOptions,
   config: RootfsConfig,
   target: string,
   undo: Undo,
-): void {
+): () => void {
   const { sys, layers, disks, devices } = options;
+  const steps: MountStep[] = [];
   const acquire = (mounts: DiskMounts, serial: string): string => {
-    const path = mounts.acquire(serial, devices.get(serial) ?? '');
+    const path = mounts.acquire(serial, devices.get(serial) ?? '', steps);
     undo.add(`unmounting disk ${serial}`, () => {
       mounts.release(serial);
     });
@@ -33,18 +36,36 @@ export function mountRootfs(
   };
   const lowerPaths = config.layers.map((serial) => acquire(layers, serial));
   const disk = acquire(disks, config.writableDisk);
-  for (const name of ['upper', 'work']) ensureDirectory(sys, `${disk}/${name}`);
-  ensureDirectory(sys, target);
+  const action = `joining ${String(lowerPaths.length)} layers by overlayfs`;
+  for (const directory of [`${disk}/upper`, `${disk}/work`, target]) {
+    steps.push({ action, directory, mount: null });
+  }
   const data = overlayData(lowerPaths, disk);
   if (data.length >= maxMountDataBytes) {
     throw new RequestError('UNSUPPORTED', `${String(lowerPaths.length)} layers are too many`);
   }
-  during(`joining ${String(lowerPaths.length)} layers by overlayfs`, () => {
-    sys.mount({ source: 'overlay', target, type: 'overlay', flags: 0, data });
-  });
+  const overlay = { source: 'overlay', target, type: 'overlay', flags: 0, data };
+  steps.push({ action, directory: null, mount: overlay });
   undo.add(`unmounting ${target}`, () => {
-    sys.unmount(target, true);
+    unmountIfMounted(sys, target);
   });
+  const finish = sys.mountAside(steps);
+  undo.add(`awaiting the mounts of ${target}`, () => {
+    try {
+      finish();
+    } catch {
+      // Whoever asked for them knows.
+    }
+  });
+  return finish;
+}
+
+function unmountIfMounted(sys: Sys, target: string): void {
+  try {
+    sys.unmount(target, true);
+  } catch (error) {
+    if (!isErrno(error, 'EINVAL', 'ENOENT')) throw error;
+  }
 }
 
 /**

@@ -1,5 +1,6 @@
 import * as native from 'hyper:native';
 
+import { AsideCalls } from './aside.ts';
 import { limitDevices } from './device-filter.ts';
 import { Events } from './events.ts';
 import { Files } from './files.ts';
@@ -15,7 +16,8 @@ const kernel = new Kernel(native);
 const files = new Files(kernel);
 const machine = new Machine(kernel);
 const events = new Events(kernel);
-const spawner = new Spawner(kernel, files);
+const aside = new AsideCalls(kernel);
+const spawner = new Spawner({ kernel, files, aside });
 
 /** The real thing, over the C module. */
 export const nativeSys: Sys = {
@@ -75,6 +77,7 @@ export const nativeSys: Sys = {
   mount: (options) => {
     files.mount(options);
   },
+  mountAside: (steps) => aside.mount(steps),
   unmount: (target, lazy) => {
     files.unmount(target, lazy);
   },

@@ -1,3 +1,4 @@
+import type { AsideCalls } from './aside.ts';
 import { CallPlan, slots } from './call-plan.ts';
 import {
   CLONE_NEWIPC,
@@ -9,25 +10,13 @@ import {
   O_DIRECTORY,
   O_PATH,
   O_RDONLY,
-  POLLIN,
   SIGKILL,
 } from './constants.ts';
 import type { Files } from './files.ts';
-import { type Kernel, struct } from './kernel.ts';
-import { timespec } from './machine.ts';
+import type { Kernel } from './kernel.ts';
+import { makePipe, type Pipe, readReport, spawnError } from './plan-report.ts';
 import { ChildSide, terminalReady } from './spawn-child.ts';
-import { errnoName, errnoText } from './errno.ts';
 import { SpawnError, type SpawnedProcess, type SpawnOptions, SysError } from './sys.ts';
-
-/** A pipe's ends. */
-interface Pipe {
-  readonly read: number;
-  readonly write: number;
-}
-
-const reportBytes = 8;
-/** Long enough for an overloaded host without KVM: it only ends a wait that would have no end. */
-const startTimeoutMs = 60_000;
 
 /**
  * Starts processes. The child carries a plan out and reports over a pipe that closes at execve: that its
@@ -36,15 +25,22 @@ const startTimeoutMs = 60_000;
 export class Spawner {
   readonly #kernel: Kernel;
   readonly #files: Files;
+  readonly #aside: AsideCalls;
   /** Terminal descriptors that the caller holds: the pump duplicates them. */
   readonly terminals = new Set<number>();
 
-  constructor(kernel: Kernel, files: Files) {
-    this.#kernel = kernel;
-    this.#files = files;
+  constructor(parts: {
+    readonly kernel: Kernel;
+    readonly files: Files;
+    readonly aside: AsideCalls;
+  }) {
+    this.#kernel = parts.kernel;
+    this.#files = parts.files;
+    this.#aside = parts.aside;
   }
 
   spawn(options: SpawnOptions): SpawnedProcess {
+    this.#aside.settle();
     const opened: number[] = [];
     try {
       return this.#spawn(options, opened);
@@ -61,7 +57,7 @@ export class Spawner {
 
   #spawn(options: SpawnOptions, opened: number[]): SpawnedProcess {
     const pipe = (): Pipe => {
-      const made = this.#pipe();
+      const made = makePipe(this.#kernel);
       opened.push(made.read, made.write);
       return made;
     };
@@ -153,7 +149,7 @@ export class Spawner {
     let terminal: number | null = null;
     try {
       for (;;) {
-        const report = this.#readReport(statusFd);
+        const report = readReport(this.#kernel, statusFd);
         if (report === null) return terminal;
         if (report.place !== terminalReady) throw spawnError(plan, report);
         terminal = this.#takeDescriptor(pid, this.#kernel.native.slot(slots.terminal));
@@ -166,27 +162,6 @@ export class Spawner {
     }
   }
 
-  /** null when the program runs. */
-  #readReport(statusFd: number): ChildReport | null {
-    this.#awaitReport(statusFd);
-    const buffer = new ArrayBuffer(reportBytes);
-    const got = this.#kernel.call('await a process', 'read', statusFd, buffer, reportBytes);
-    if (got === 0) return null;
-    const view = new DataView(buffer);
-    return { place: view.getInt32(0, true), errno: view.getInt32(4, true) };
-  }
-
-  #awaitReport(statusFd: number): void {
-    const poll = struct(8, (view) => {
-      view.setInt32(0, statusFd, true);
-      view.setUint16(4, POLLIN, true);
-    });
-    const timeout = timespec(startTimeoutMs);
-    if (this.#kernel.call('await a process', 'ppoll', poll, 1, timeout, null, 8) === 0) {
-      throw new SpawnError('start', 'ETIMEDOUT', 'it did not come as far as its program');
-    }
-  }
-
   #takeDescriptor(pid: number, descriptor: number): number {
     const process = this.#kernel.call('open the process', 'pidfd_open', pid, 0);
     try {
@@ -195,37 +170,12 @@ export class Spawner {
       this.#kernel.close(process);
     }
   }
-
-  #pipe(): Pipe {
-    const ends = new ArrayBuffer(8);
-    this.#kernel.call('make a pipe', 'pipe2', ends, O_CLOEXEC);
-    const view = new DataView(ends);
-    return { read: view.getInt32(0, true), write: view.getInt32(4, true) };
-  }
-}
-
-/** Of a child: the call of its plan that failed; below zero what native/init.c and spawn-child.ts say. */
-interface ChildReport {
-  readonly place: number;
-  readonly errno: number;
 }
 
 interface PlannedChild {
   readonly pid: number;
   readonly statusFd: number;
   readonly plan: CallPlan;
-}
-
-/** By a container's init instead of the place in the plan. */
-const initReports: Readonly<Record<number, string>> = { [-1]: 'execve', [-2]: 'fork' };
-
-function spawnError(plan: CallPlan, { place, errno }: ChildReport): SpawnError {
-  const { step, operation } = plan.labelOf(place);
-  const name = initReports[place] ?? step;
-  const text = errnoText(errno);
-  // A system call's own words are the best for the two steps that users cause.
-  const isUsual = name === 'execve' || name === 'chdir';
-  return new SpawnError(name, errnoName(errno), isUsual ? text : `${operation}: ${text}`);
 }
 
 function inStep<T>(step: string, action: () => T): T {

@@ -47,6 +47,11 @@ export interface Sys {
   /** As fileStatus, but follows a final symbolic link (stat(2)), so that it also takes OpenedPath.path. */
   targetStatus(path: string): FileStatus | null;
   mount(options: MountOptions): void;
+  /**
+   * Makes directories and mounts one after the other while the caller goes on. What it returns waits for
+   * the end, and throws for the first that failed; the ones before it stay.
+   */
+  mountAside(steps: readonly MountStep[]): () => void;
   unmount(target: string, lazy: boolean): void;
 
   /**
@@ -104,6 +109,15 @@ export interface MountOptions {
   readonly flags: number;
   readonly data: string;
 }
+
+/** A directory to be made, unless it is there, or a mount. */
+export type MountStep = {
+  /** What an error says was being done. */
+  readonly action: string;
+} & (
+  | { readonly directory: string; readonly mount: null }
+  | { readonly mount: MountOptions; readonly directory: null }
+);
 
 export interface OpenedPath {
   readonly fd: number;

@@ -15,6 +15,7 @@ export const systemCalls = {
   epoll_pwait: 281,
   execve: 59,
   execveat: 322,
+  exit_group: 231,
   fchmodat: 268,
   fchown: 93,
   fchownat: 260,

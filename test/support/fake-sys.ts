@@ -3,6 +3,7 @@ import type {
   ChannelHandlers,
   ChildExit,
   MountOptions,
+  MountStep,
   NetworkSys,
   OpenedPath,
   SpawnedProcess,
@@ -241,6 +242,24 @@ export class FakeSys implements Sys {
     this.mounts.push(options);
     this.journal.push(`mount ${options.type} ${options.source} ${options.target}`);
     if (options.type === 'overlay') this.files.copy(imagePath, options.target);
+  }
+
+  mountAside(steps: readonly MountStep[]): () => void {
+    let failure: SysError | null = null;
+    for (const step of steps) {
+      if (failure !== null) break;
+      try {
+        if (step.mount !== null) this.mount(step.mount);
+        else if (this.fileStatus(step.directory) === null)
+          this.makeDirectory(step.directory, 0o755);
+      } catch (error) {
+        if (!(error instanceof SysError)) throw error;
+        failure = new SysError(step.action, error.errno, error.detail);
+      }
+    }
+    return () => {
+      if (failure !== null) throw failure;
+    };
   }
 
   unmount(target: string, lazy: boolean): void {

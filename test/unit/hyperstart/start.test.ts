@@ -39,11 +39,11 @@ describe('starting a container', () => {
       'entropy c2VlZA==',
       'clock 1000000000000',
       'hostname pod',
-      'limit devices of /sys/fs/cgroup/containers/c1',
       'mount erofs /dev/vda /run/layers/0',
       'mount erofs /dev/vdb /run/layers/1',
       'mount ext4 /dev/vdc /run/disks/0',
       `mount overlay overlay ${rootfs}`,
+      'limit devices of /sys/fs/cgroup/containers/c1',
       'mount tmpfs tmpfs /run/containers/c1/dev',
       'spawn sh',
     ]);
@@ -252,7 +252,7 @@ describe('a start that waits for its disks', () => {
     await guest.answer(id);
     guest.cancel(id);
     expect(await guest.answer(id)).toMatchObject({ code: 'CANCELLED' });
-    expect(await guest.request('start', { pod: null, container: config })).toMatchObject({
+    expect(await guest.request('start', { pod: podConfig(), container: config })).toMatchObject({
       pid: 40,
     });
   });
@@ -265,14 +265,14 @@ describe('a start that fails', () => {
       ({ sys }) => {
         sys.failures.set('mount /run/layers/1', new SysError('mount', 'EINVAL', 'bad superblock'));
       },
-      'mounting disk layer-top (/dev/vdb, erofs): mount: bad superblock',
+      'mounting disk layer-top (/dev/vdb, erofs): bad superblock',
     ],
     [
       'an overlay that does not mount',
       ({ sys }) => {
         sys.failures.set(`mount ${rootfs}`, new SysError('mount', 'ENOSPC', 'no space'));
       },
-      'joining 2 layers by overlayfs: mount: no space',
+      'joining 2 layers by overlayfs: no space',
     ],
     [
       'a device program that the kernel refuses',

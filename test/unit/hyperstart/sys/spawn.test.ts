@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 
+import { AsideCalls } from '../../../../hyperstart/sys/aside.ts';
 import { Files } from '../../../../hyperstart/sys/files.ts';
 import { Kernel } from '../../../../hyperstart/sys/kernel.ts';
 import { Spawner } from '../../../../hyperstart/sys/spawn.ts';
@@ -79,7 +80,7 @@ beforeEach(() => {
   const kernel = new Kernel(native);
   const files = new Files(kernel);
   vi.spyOn(files, 'readFile').mockReturnValue(`${String(lastCapability)}\n`);
-  spawner = new Spawner(kernel, files);
+  spawner = new Spawner({ kernel, files, aside: new AsideCalls(kernel) });
   let next = firstPipe;
   native.handlers.set('pipe2', (buffer) => {
     const view = new DataView(buffer as ArrayBuffer);
