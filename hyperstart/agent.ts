@@ -1,4 +1,4 @@
-import { bootPhase, type BootTimeline } from './boot.ts';
+import { bootPhase, type BootTimeline, prepareForContainers } from './boot.ts';
 import { ContainerTable } from './container-table.ts';
 import type { Cancellation } from './cancellation.ts';
 import { DeviceWatcher } from './devices.ts';
@@ -41,6 +41,7 @@ export class Agent {
   readonly #containers: ContainerTable;
   readonly #shutdown: Shutdown;
   #pod: 'bare' | 'configuring' | 'configured' = 'bare';
+  #isPrepared = false;
 
   /** Opens the channel; from then on the event loop drives everything. */
   constructor(sys: Sys, timeline: BootTimeline) {
@@ -109,6 +110,13 @@ export class Agent {
         this.#containers.cleanUp(process.containerId);
       }),
     );
+  }
+
+  /** What containers need of the VM, done while the first one's disks are mounted. */
+  #prepare(): void {
+    if (this.#isPrepared) return;
+    prepareForContainers(this.#sys);
+    this.#isPrepared = true;
   }
 
   #hello(): GuestHello {
@@ -186,6 +194,7 @@ export class Agent {
         cancellation,
         meanwhile: async () => {
           const begunMs = this.#sys.uptimeMs();
+          this.#prepare();
           if (pod !== null) await this.#configureNetwork(pod, cancellation);
           networkMs = this.#sys.uptimeMs() - begunMs;
         },

@@ -2,7 +2,7 @@ import { cgroupRoot, containersCgroup, enableControllers } from './cgroup.ts';
 import { ensureDirectory } from './files.ts';
 import { MountFlag } from './mount-flags.ts';
 import { bringLoopbackUp } from './network.ts';
-import { isErrno, messageOf } from './request-error.ts';
+import { during, isErrno, messageOf } from './request-error.ts';
 import type { MountOptions, Sys } from './sys/sys.ts';
 
 const { noSuid, noExec, noDev } = MountFlag;
@@ -54,7 +54,7 @@ export function bootPhase<T>(sys: Sys, timeline: BootTimeline, phase: string, ru
   }
 }
 
-/** Makes a bare kernel a place for containers: filesystems, cgroups, settings, loopback. */
+/** Makes a bare kernel a place for the agent: mounts the VM's own filesystems. */
 export function bootGuest(sys: Sys, timeline: BootTimeline): void {
   bootPhase(sys, timeline, 'mounts', () => {
     sys.leaveFirstRoot();
@@ -63,12 +63,14 @@ export function bootGuest(sys: Sys, timeline: BootTimeline): void {
       mountOnce(sys, { source: type, target, type, flags, data });
     }
   });
-  bootPhase(sys, timeline, 'cgroups', () => {
+}
+
+/** Makes it a place for containers: cgroups, settings, loopback. */
+export function prepareForContainers(sys: Sys): void {
+  during('preparing the VM for containers', () => {
     enableControllers(sys, cgroupRoot);
     ensureDirectory(sys, containersCgroup);
     enableControllers(sys, containersCgroup);
-  });
-  bootPhase(sys, timeline, 'settings', () => {
     for (const [name, value] of settings) applySetting(sys, name, value);
     bringLoopbackUp(sys);
   });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { bootGuest } from '../../../hyperstart/boot.ts';
+import { bootGuest, prepareForContainers } from '../../../hyperstart/boot.ts';
 import { SysError } from '../../../hyperstart/sys/sys.ts';
 import { FakeSys } from '../../support/fake-sys.ts';
 
@@ -21,6 +21,7 @@ describe('booting the guest', () => {
   it('hands the controllers down to the containers', () => {
     const sys = new FakeSys();
     bootGuest(sys, {});
+    prepareForContainers(sys);
     const enabled = '+cpu +memory +io +pids +cpuset';
     expect(sys.files.read('/sys/fs/cgroup/cgroup.subtree_control')).toBe(enabled);
     expect(sys.files.read('/sys/fs/cgroup/containers/cgroup.subtree_control')).toBe(enabled);
@@ -29,6 +30,7 @@ describe('booting the guest', () => {
   it('brings the loopback interface up and sets the kernel', () => {
     const sys = new FakeSys();
     bootGuest(sys, {});
+    prepareForContainers(sys);
     expect(sys.journal).toContain('up 1 65536');
     expect(sys.files.read('/proc/sys/vm/max_map_count')).toBe('262144');
   });
@@ -36,7 +38,7 @@ describe('booting the guest', () => {
   it('notes when each phase ended', () => {
     const timeline = {};
     bootGuest(new FakeSys(), timeline);
-    expect(Object.keys(timeline)).toEqual(['mounts', 'cgroups', 'settings']);
+    expect(Object.keys(timeline)).toEqual(['mounts']);
   });
 
   it('does not mind a filesystem that the kernel has mounted already', () => {

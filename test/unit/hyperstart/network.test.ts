@@ -40,6 +40,7 @@ describe('the network of the pod', () => {
     await guest.answer(start({ interfaces, routes }));
     const ofNetwork = /^(rename|up|address|route) /;
     expect(guest.sys.journal.slice(before).filter((entry) => ofNetwork.test(entry))).toEqual([
+      'up 1 65536',
       'rename 2 eth0',
       'up 2 1500',
       'address 2 172.18.0.2/16',

@@ -9,7 +9,7 @@ describe('a session', () => {
       type: 'hello',
       protocolVersion,
       kernelRelease: '6.12.0-fake',
-      bootTimeline: { kernel: 90, mounts: 100, cgroups: 100, settings: 100, channel: 100 },
+      bootTimeline: { kernel: 90, mounts: 100, channel: 100 },
       memoryTotalKiB: 113000,
       memoryAvailableKiB: 97000,
       processes: [],

@@ -43,6 +43,7 @@ describe('starting a container', () => {
       'mount erofs /dev/vdb /run/layers/1',
       'mount ext4 /dev/vdc /run/disks/0',
       `mount overlay overlay ${rootfs}`,
+      'up 1 65536',
       'limit devices of /sys/fs/cgroup/containers/c1',
       'mount tmpfs tmpfs /run/containers/c1/dev',
       'spawn sh',
