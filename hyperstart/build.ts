@@ -80,6 +80,8 @@ async function buildInto(scratch: string, quickjs: string, program: string): Pro
     format: 'esm',
     platform: 'neutral',
     target: 'es2023',
+    // Constants become part of the code, not variables of the module that are made at every boot.
+    minifySyntax: true,
     external: ['hyper:native'],
     outfile: script,
     logLevel: 'warning',

@@ -11,7 +11,7 @@ import type {
   Request,
   Response,
 } from './protocol/message.ts';
-import { parseHostMessage } from './protocol/parse.ts';
+import { parseHostMessage } from './protocol/parse-host-message.ts';
 import { protocolVersion } from './protocol/version.ts';
 import { messageOf, RequestError } from './request-error.ts';
 import type { Channel, ChannelHandlers, Sys } from './sys/sys.ts';

@@ -21,7 +21,7 @@ import type {
   MethodName,
   Methods,
 } from '../../hyperstart/protocol/message.ts';
-import { parseGuestMessage } from '../../hyperstart/protocol/parse.ts';
+import { parseGuestMessage } from '../../hyperstart/protocol/parse-guest-message.ts';
 import { protocolVersion } from '../../hyperstart/protocol/version.ts';
 import { unlessAborted } from '../base/deadline.ts';
 import { HyperError, messageOf } from '../base/error.ts';

@@ -6,7 +6,7 @@ import type {
   StartParams,
   StdioStreams,
 } from '../../hyperstart/protocol/message.ts';
-import { parseResult } from '../../hyperstart/protocol/parse.ts';
+import { parseResult } from '../../hyperstart/protocol/parse-guest-message.ts';
 
 interface PendingRequest {
   readonly method: MethodName;

@@ -11,7 +11,7 @@ import type {
   ProcessConfig,
   StdioStreams,
 } from '../../hyperstart/protocol/message.ts';
-import { parseGuestMessage } from '../../hyperstart/protocol/parse.ts';
+import { parseGuestMessage } from '../../hyperstart/protocol/parse-guest-message.ts';
 import { protocolVersion } from '../../hyperstart/protocol/version.ts';
 import { FakeSys, imagePath } from './fake-sys.ts';
 

@@ -4,7 +4,7 @@ import { type AgentClient, openAgentClient } from '../../hyperd/agent/agent-clie
 import { encodeCredit, encodeFrame, FrameDecoder } from '../../hyperstart/protocol/frame-codec.ts';
 import { type Frame, FrameType, preamble } from '../../hyperstart/protocol/frame.ts';
 import type { AgentEvent, GuestHello, Request } from '../../hyperstart/protocol/message.ts';
-import { parseHostMessage } from '../../hyperstart/protocol/parse.ts';
+import { parseHostMessage } from '../../hyperstart/protocol/parse-host-message.ts';
 import { protocolVersion } from '../../hyperstart/protocol/version.ts';
 
 const empty = new Uint8Array(0);

@@ -8,9 +8,9 @@ import {
 } from '../../../../hyperstart/protocol/message.ts';
 import {
   parseGuestMessage,
-  parseHostMessage,
   parseResult,
-} from '../../../../hyperstart/protocol/parse.ts';
+} from '../../../../hyperstart/protocol/parse-guest-message.ts';
+import { parseHostMessage } from '../../../../hyperstart/protocol/parse-host-message.ts';
 import { protocolVersion } from '../../../../hyperstart/protocol/version.ts';
 
 const container: ContainerConfig = {
