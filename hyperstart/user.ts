@@ -33,7 +33,7 @@ export function resolveIdentity(
   const userWord = colon < 0 ? spec : spec.slice(0, colon);
   const groupWord = colon < 0 ? '' : spec.slice(colon + 1);
   const user = findUser(files.passwd, userWord);
-  const groups = parseGroups(files.group);
+  const groups = parseGroups(files.group, [groupWord, ...additionalGroups, user.name ?? '']);
   const gid = groupWord === '' ? user.gid : findGroup(groups, groupWord);
   const memberships =
     groupWord === '' && user.name !== null ? groupsOf(groups, user.name) : ([] as number[]);
@@ -95,8 +95,11 @@ function groupsOf(groups: readonly GroupEntry[], user: string): number[] {
   return groups.filter((group) => group.members.includes(user)).map((group) => group.gid);
 }
 
-function parseGroups(text: string): readonly GroupEntry[] {
-  return text.split('\n').flatMap((line) => {
+/** The entries in which one of the words can occur: few of many, and all of them are asked for by words. */
+function parseGroups(text: string, words: readonly string[]): readonly GroupEntry[] {
+  const wanted = words.filter((word) => word !== '').map((word) => String(parseId(word) ?? word));
+  const lines = text.split('\n').filter((line) => wanted.some((word) => line.includes(word)));
+  return lines.flatMap((line) => {
     const [name = '', , gidText = '', members = ''] = line.trim().split(':');
     const gid = parseId(gidText);
     return name === '' || gid === null ? [] : [{ name, gid, members: members.split(',') }];

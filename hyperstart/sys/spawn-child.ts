@@ -26,9 +26,18 @@ import {
 import { ContainerNamespaces } from './container-namespaces.ts';
 import type { Files } from './files.ts';
 import { type Kernel, setUint64, struct } from './kernel.ts';
+import type { SeccompPrograms } from './seccomp-programs.ts';
 import { SpawnError, type SpawnOptions } from './sys.ts';
 import { windowSizeOf } from './terminal.ts';
-import { decodeBase64, encodeWords } from './text.ts';
+import { encodeWords } from './text.ts';
+
+/** What planning takes. */
+export interface ChildParts {
+  readonly kernel: Kernel;
+  readonly files: Files;
+  readonly plan: CallPlan;
+  readonly seccomp: SeccompPrograms;
+}
 
 /** Descriptors that the child starts with. */
 export interface ChildDescriptors {
@@ -55,17 +64,15 @@ export class ChildSide {
   readonly #kernel: Kernel;
   readonly #files: Files;
   readonly #plan: CallPlan;
+  readonly #seccomp: SeccompPrograms;
   readonly #options: SpawnOptions;
   readonly #descriptors: ChildDescriptors;
 
-  constructor(
-    parts: { readonly kernel: Kernel; readonly files: Files; readonly plan: CallPlan },
-    options: SpawnOptions,
-    descriptors: ChildDescriptors,
-  ) {
+  constructor(parts: ChildParts, options: SpawnOptions, descriptors: ChildDescriptors) {
     this.#kernel = parts.kernel;
     this.#files = parts.files;
     this.#plan = parts.plan;
+    this.#seccomp = parts.seccomp;
     this.#options = options;
     this.#descriptors = descriptors;
   }
@@ -275,8 +282,8 @@ export class ChildSide {
     const { seccompProgram } = this.#options;
     if (seccompProgram === null) return;
     this.#plan.begin('seccomp');
-    const filter = decodeBase64(seccompProgram);
-    if (filter === null || filter.byteLength % 8 !== 0) {
+    const filter = this.#seccomp.decode(seccompProgram);
+    if (filter === null) {
       throw new SpawnError('seccomp', 'EINVAL', 'the program cannot be read');
     }
     const program = struct(16, (view) => {

@@ -15,6 +15,7 @@ import {
 import type { Files } from './files.ts';
 import type { Kernel } from './kernel.ts';
 import { makePipe, type Pipe, readReport, spawnError } from './plan-report.ts';
+import { SeccompPrograms } from './seccomp-programs.ts';
 import { ChildSide, terminalReady } from './spawn-child.ts';
 import { SpawnError, type SpawnedProcess, type SpawnOptions, SysError } from './sys.ts';
 
@@ -26,6 +27,7 @@ export class Spawner {
   readonly #kernel: Kernel;
   readonly #files: Files;
   readonly #aside: AsideCalls;
+  readonly #seccomp = new SeccompPrograms();
   /** Terminal descriptors that the caller holds: the pump duplicates them. */
   readonly terminals = new Set<number>();
 
@@ -71,7 +73,8 @@ export class Spawner {
     if (target !== null) opened.push(target);
     const plan = new CallPlan(this.#kernel);
     const stdio = [stdin?.read ?? null, stdout?.write ?? null, stderr?.write ?? null] as const;
-    new ChildSide({ kernel: this.#kernel, files: this.#files, plan }, options, {
+    const parts = { kernel: this.#kernel, files: this.#files, plan, seccomp: this.#seccomp };
+    new ChildSide(parts, options, {
       ...{ stdio, status: status.write, go: go?.read ?? null, target },
       parentEnds: [status.read, ...(go === null ? [] : [go.write])],
     }).planAll();
