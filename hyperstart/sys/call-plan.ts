@@ -1,32 +1,35 @@
+import { O_CLOEXEC } from './constants.ts';
 import { EINVAL } from './errno.ts';
 import type { Kernel } from './kernel.ts';
 import type { SystemCallArgument } from './native.ts';
 import { type SystemCallName, systemCalls } from './system-calls.ts';
 import { encodeWords } from './text.ts';
 
-/** Places where a child keeps a descriptor for later calls. */
-export const slots = { root: 1, opened: 2, file: 3, terminal: 4, slave: 5 } as const;
-export type SlotName = keyof typeof slots;
+/**
+ * Descriptors that a child keeps for later calls: the last ones that a process may have by default. Those
+ * that it inherits are lower.
+ */
+export const keptDescriptors = {
+  root: 1016,
+  opened: 1017,
+  file: 1018,
+  terminal: 1019,
+  slave: 1020,
+} as const;
+export type KeptName = keyof typeof keptDescriptors;
+export const firstKept = keptDescriptors.root;
 
-/** As in native/plan.c: numbers that are no argument of any call of ours. */
-const slotValues = 2 ** 52;
-const slotPaths = slotValues + 8;
-
-/** Stands for the descriptor in a slot. */
-export function descriptorIn(slot: SlotName): number {
-  return slotValues + slots[slot];
+/** A path to what a kept descriptor has opened. */
+export function pathOf(name: KeptName): string {
+  return `/proc/self/fd/${String(keptDescriptors[name])}`;
 }
 
-/** Stands for a path to what the descriptor in a slot has opened. */
-export function pathOf(slot: SlotName): number {
-  return slotPaths + slots[slot];
-}
+/** As native/plan.c: stands for what the last call that succeeded has returned. */
+const lastResult = 2 ** 52;
 
 export type SystemCall = readonly [name: SystemCallName, ...args: SystemCallArgument[]];
 
 export interface CallOptions {
-  /** Where the result is kept. */
-  readonly into?: SlotName;
   /** Errors that are no failure, by `errnoMask`. */
   readonly tolerates?: number;
 }
@@ -44,11 +47,10 @@ export interface CallLabel {
 }
 
 /** A call as native/plan.c takes it, in doubles: number, six arguments, and then these. */
-const callFields = 11;
+const callFields = 10;
 const toleratedField = 7;
-const slotField = 8;
-const afterSuccessField = 9;
-const afterErrorField = 10;
+const afterSuccessField = 8;
+const afterErrorField = 9;
 /** Room for most plans. */
 const usualCalls = 192;
 
@@ -92,7 +94,6 @@ export class CallPlan {
       } else if (argument instanceof ArrayBuffer) fields[first + index] = this.hold(argument);
     }
     if (options?.tolerates !== undefined) fields[first + toleratedField] = options.tolerates;
-    if (options?.into !== undefined) fields[first + slotField] = slots[options.into];
     this.#labels.push(this.#step, operation);
     this.#length += 1;
   }
@@ -104,10 +105,15 @@ export class CallPlan {
     this.#fields = larger;
   }
 
-  /** Writes a text to the descriptor in a slot. */
-  write(operation: string, slot: SlotName, text: string): void {
+  /** Keeps the descriptor that the last call has opened; the first one it had ends with execve. */
+  keep(name: KeptName): void {
+    this.add('keep a descriptor', ['dup3', lastResult, keptDescriptors[name], O_CLOEXEC]);
+  }
+
+  /** Writes a text to a kept descriptor. */
+  write(operation: string, name: KeptName, text: string): void {
     const bytes = this.#kernel.native.encodeText(text);
-    this.add(operation, ['write', descriptorIn(slot), bytes, bytes.byteLength]);
+    this.add(operation, ['write', keptDescriptors[name], bytes, bytes.byteLength]);
   }
 
   /** Adds a call; when it fails with an error that it tolerates, the group is left out. */

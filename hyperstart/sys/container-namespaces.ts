@@ -1,9 +1,9 @@
 import {
   type CallPlan,
-  descriptorIn,
   errnoMask,
+  keptDescriptors,
+  type KeptName,
   pathOf,
-  type SlotName,
   type SystemCall,
 } from './call-plan.ts';
 import {
@@ -69,7 +69,8 @@ export class ContainerNamespaces {
     this.#add('set the hostname', ['sethostname', hostname, hostname.length]);
     this.#add('set the domainname', ['setdomainname', domainname, domainname.length]);
     const flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
-    this.#plan.add('open the root', ['openat', AT_FDCWD, root, flags, 0], { into: 'root' });
+    this.#add('open the root', ['openat', AT_FDCWD, root, flags, 0]);
+    this.#plan.keep('root');
   }
 
   mountAll(): void {
@@ -77,12 +78,11 @@ export class ContainerNamespaces {
   }
 
   /** Opens a device node inside the root. */
-  openDevice(path: string, into: SlotName): void {
+  openDevice(path: string, as: KeptName): void {
     this.#open(path);
     const flags = O_RDWR | O_NOCTTY | O_CLOEXEC;
-    const call: SystemCall = ['openat', AT_FDCWD, pathOf('opened'), flags, 0];
-    this.#plan.add('open', call, { into });
-    this.#close('opened');
+    this.#add('open', ['openat', AT_FDCWD, pathOf('opened'), flags, 0]);
+    this.#plan.keep(as);
   }
 
   /** Lets /dev/console be the container's terminal, the first one of its devpts. */
@@ -90,17 +90,14 @@ export class ContainerNamespaces {
     this.#open('/dev/pts/0');
     this.#open('/dev/console', 'file');
     this.#bind(pathOf('opened'), 'file');
-    this.#close('opened');
-    this.#close('file');
   }
 
   applySysctls(): void {
     for (const [name, value] of this.#options.sysctls) {
       const path = `/proc/sys/${name.split('.').join('/')}`;
-      const flags = O_WRONLY | O_CLOEXEC;
-      this.#plan.add('open', ['openat', AT_FDCWD, path, flags, 0], { into: 'file' });
+      this.#add('open', ['openat', AT_FDCWD, path, O_WRONLY | O_CLOEXEC, 0]);
+      this.#plan.keep('file');
       this.#plan.write('write', 'file', value);
-      this.#close('file');
     }
   }
 
@@ -128,13 +125,11 @@ export class ContainerNamespaces {
       const options = data === '' ? null : data;
       this.#add('mount', ['mount', source, pathOf('opened'), type, flags, options]);
     }
-    this.#close('opened');
     const extra = flags & remountable;
     if (!isBind || extra === 0) return;
     // Opened anew: now the path leads to what was just mounted.
     this.#open(target);
     this.#remount(extra);
-    this.#close('opened');
   }
 
   /** Hides a file behind /dev/null, a directory behind an empty one. */
@@ -145,7 +140,6 @@ export class ContainerNamespaces {
       this.#plan.orElse('mask', overFile, { tolerates: isDirectory }, () => {
         this.#add('mask', ['mount', 'tmpfs', target, 'tmpfs', remountable, 'size=0k']);
       });
-      this.#close('opened');
     });
   }
 
@@ -153,11 +147,9 @@ export class ContainerNamespaces {
     this.#ifThere(path, () => {
       const target = pathOf('opened');
       this.#add('bind', ['mount', target, target, null, MS_BIND | MS_REC, null]);
-      this.#close('opened');
       // Opened anew: the path now leads to the bind mount.
       this.#open(path);
       this.#remount(remountable);
-      this.#close('opened');
     });
   }
 
@@ -165,7 +157,7 @@ export class ContainerNamespaces {
     this.#plan.add(operation, call);
   }
 
-  #bind(source: string | number, target: SlotName): void {
+  #bind(source: string, target: KeptName): void {
     this.#add('bind', ['mount', source, pathOf(target), null, MS_BIND, null]);
   }
 
@@ -174,47 +166,41 @@ export class ContainerNamespaces {
     this.#add('remount', ['mount', null, pathOf('opened'), null, all, null]);
   }
 
-  #open(path: string, into: SlotName = 'opened'): void {
-    this.#plan.add('open in the root', openInRoot(path), { into });
+  #open(path: string, as: KeptName = 'opened'): void {
+    this.#add('open in the root', openInRoot(path));
+    this.#plan.keep(as);
   }
 
   #ifThere(path: string, group: () => void): void {
-    const options = { into: 'opened', tolerates: notThere } as const;
-    this.#plan.unless('open in the root', openInRoot(path), options, group);
+    this.#plan.unless('open in the root', openInRoot(path), { tolerates: notThere }, () => {
+      this.#plan.keep('opened');
+      group();
+    });
   }
 
   /** Walks down, making what is missing; every step is resolved from the root again, so no link escapes. */
   #openOrCreate(path: string, isFile: boolean): void {
-    const options = { into: 'opened', tolerates: missing } as const;
-    this.#plan.orElse('open in the root', openInRoot(path), options, () => {
+    this.#plan.orElse('open in the root', openInRoot(path), { tolerates: missing }, () => {
       const words = path.split('/').filter((word) => word !== '');
       let walked = '/';
       for (const [index, word] of words.entries()) {
         this.#open(walked);
         this.#create(word, isFile && index === words.length - 1);
-        this.#close('opened');
         walked += `${index === 0 ? '' : '/'}${word}`;
       }
-      this.#open(path);
+      this.#add('open in the root', openInRoot(path));
     });
+    this.#plan.keep('opened');
   }
 
   /** Makes an entry of the opened directory, unless it is there. */
   #create(word: string, isFile: boolean): void {
-    const operation = 'create';
-    const parent = descriptorIn('opened');
-    const tolerates = present;
-    if (isFile) {
-      const flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
-      const call: SystemCall = ['openat', parent, word, flags, 0o644];
-      this.#plan.unless(operation, call, { into: 'file', tolerates }, () => {
-        this.#close('file');
-      });
-    } else this.#plan.add(operation, ['mkdirat', parent, word, 0o755], { tolerates });
-  }
-
-  #close(slot: SlotName): void {
-    this.#add('close', ['close', descriptorIn(slot)]);
+    const parent = keptDescriptors.opened;
+    const flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
+    const call: SystemCall = isFile
+      ? ['openat', parent, word, flags, 0o644]
+      : ['mkdirat', parent, word, 0o755];
+    this.#plan.add('create', call, { tolerates: present });
   }
 
   /** Whether a source, which is the VM's own, is one. */
@@ -225,5 +211,5 @@ export class ContainerNamespaces {
 }
 
 function openInRoot(path: string): SystemCall {
-  return ['openat2', descriptorIn('root'), path, howInRoot, howBytes];
+  return ['openat2', keptDescriptors.root, path, howInRoot, howBytes];
 }

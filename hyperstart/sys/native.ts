@@ -17,8 +17,6 @@ export interface Native {
    * or ended.
    */
   spawn(flags: number, cgroupFd: number, reportFd: number, plan: ArrayBuffer): number;
-  /** What the last child has kept in a slot. */
-  slot(index: number): number;
   /** Calls back while this one descriptor is readable: an epoll set with all others. 0 or -errno. */
   listen(fd: number, callback: () => void): number;
   /** When this process began to run, in milliseconds since the kernel did. */

@@ -1,4 +1,4 @@
-import { type CallPlan, descriptorIn, type SystemCall } from './call-plan.ts';
+import { type CallPlan, keptDescriptors, type KeptName, type SystemCall } from './call-plan.ts';
 import {
   AT_EMPTY_PATH,
   AT_FDCWD,
@@ -129,12 +129,11 @@ export class ChildSide {
     this.#plan.begin('oom_score_adj');
     this.#open('/proc/self/oom_score_adj', O_WRONLY, 'file');
     this.#plan.write('write it', 'file', String(this.#options.oomScoreAdj));
-    this.#add('close', ['close', descriptorIn('file')]);
     if (this.#options.terminal !== null) return;
     this.#plan.begin('stdio');
     for (const [target, fd] of this.#descriptors.stdio.entries()) {
       if (fd === null) this.#open('/dev/null', O_RDWR, 'file');
-      this.#add('connect stdio', ['dup3', fd ?? descriptorIn('file'), target, 0]);
+      this.#add('connect stdio', ['dup3', fd ?? keptDescriptors.file, target, 0]);
       // The user must be able to open /dev/stdout again.
       if (fd !== null) this.#add('chown stdio', ['fchown', target, this.#options.uid, -1]);
     }
@@ -144,13 +143,14 @@ export class ChildSide {
   #openSlave(): void {
     const { terminal, uid } = this.#options;
     if (terminal === null) return;
-    const master = descriptorIn('terminal');
+    const master = keptDescriptors.terminal;
     this.#add('unlock the terminal', ['ioctl', master, TIOCSPTLCK, new ArrayBuffer(4)]);
     const flags = O_RDWR | O_NOCTTY | O_CLOEXEC;
     const open: SystemCall = ['ioctl', master, TIOCGPTPEER, flags];
-    this.#plan.add('open the terminal', open, { into: 'slave' });
+    this.#add('open the terminal', open);
+    this.#plan.keep('slave');
     this.#add('resize the terminal', windowSizeOf(master, terminal.rows, terminal.columns));
-    this.#add('chown the terminal', ['fchown', descriptorIn('slave'), uid, -1]);
+    this.#add('chown the terminal', ['fchown', keptDescriptors.slave, uid, -1]);
   }
 
   /** Waits until the parent has taken the master. */
@@ -194,7 +194,7 @@ export class ChildSide {
     this.#add('set the umask', ['umask', 0o022]);
     if (this.#options.terminal === null) return;
     for (const target of [0, 1, 2]) {
-      this.#add('connect stdio', ['dup3', descriptorIn('slave'), target, 0]);
+      this.#add('connect stdio', ['dup3', keptDescriptors.slave, target, 0]);
     }
     this.#add('take the terminal', ['ioctl', 0, TIOCSCTTY, 0]);
   }
@@ -210,7 +210,7 @@ export class ChildSide {
     }
     this.#add('keep the report open', ['fcntl', status, F_SETFD, 0]);
     const words = this.#vector(['hyper-init', String(status), executable, ...args]);
-    const self = descriptorIn('file');
+    const self = keptDescriptors.file;
     this.#add('execve', ['execveat', self, '', words, environment, AT_EMPTY_PATH]);
   }
 
@@ -298,8 +298,8 @@ export class ChildSide {
     this.#plan.add(operation, call);
   }
 
-  #open(path: string, flags: number, into: 'file' | 'terminal'): void {
-    const call: SystemCall = ['openat', AT_FDCWD, path, flags | O_CLOEXEC, 0];
-    this.#plan.add('open', call, { into });
+  #open(path: string, flags: number, as: KeptName): void {
+    this.#add('open', ['openat', AT_FDCWD, path, flags | O_CLOEXEC, 0]);
+    this.#plan.keep(as);
   }
 }

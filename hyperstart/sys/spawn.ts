@@ -1,5 +1,5 @@
 import type { AsideCalls } from './aside.ts';
-import { CallPlan, slots } from './call-plan.ts';
+import { CallPlan, firstKept, keptDescriptors } from './call-plan.ts';
 import {
   CLONE_NEWIPC,
   CLONE_NEWNS,
@@ -12,6 +12,7 @@ import {
   O_RDONLY,
   SIGKILL,
 } from './constants.ts';
+import { EMFILE } from './errno.ts';
 import type { Files } from './files.ts';
 import type { Kernel } from './kernel.ts';
 import { makePipe, type Pipe, readReport, spawnError } from './plan-report.ts';
@@ -71,6 +72,7 @@ export class Spawner {
     const go = withPipes ? null : pipe();
     const target = this.#openTarget(options);
     if (target !== null) opened.push(target);
+    if (opened.some((fd) => fd >= firstKept)) throw this.#kernel.error('start a process', EMFILE);
     const plan = new CallPlan(this.#kernel);
     const stdio = [stdin?.read ?? null, stdout?.write ?? null, stderr?.write ?? null] as const;
     const parts = { kernel: this.#kernel, files: this.#files, plan, seccomp: this.#seccomp };
@@ -155,7 +157,7 @@ export class Spawner {
         const report = readReport(this.#kernel, statusFd);
         if (report === null) return terminal;
         if (report.place !== terminalReady) throw spawnError(plan, report);
-        terminal = this.#takeDescriptor(pid, this.#kernel.native.slot(slots.terminal));
+        terminal = this.#takeDescriptor(pid, keptDescriptors.terminal);
         release();
       }
     } catch (error) {

@@ -5,9 +5,8 @@ const callNames = new Map<number, string>(
   Object.entries(systemCalls).map(([name, number]) => [number, name]),
 );
 /** As native/plan.c has them. */
-const callFields = 11;
-const slotCount = 8;
-const slotValues = 2 ** 52;
+const callFields = 10;
+const lastResult = 2 ** 52;
 /** Above all numbers that are no addresses. */
 const firstAddress = 2 ** 44;
 
@@ -23,7 +22,7 @@ export class FakeNative implements Native {
   runsChildren = false;
   /** The call of its plan that failed last for a child, as it reports it. */
   failed: { readonly place: number; readonly errno: number } | null = null;
-  readonly #slots: number[] = [];
+
   /** Buffers by the address that `addressOf` has given. */
   readonly addresses = new Map<number, ArrayBuffer>();
   #nextAddress = firstAddress;
@@ -92,18 +91,16 @@ export class FakeNative implements Native {
     return 1234;
   }
 
-  slot(index: number): number {
-    return this.#slots[index] ?? 0;
-  }
-
   /** As native/plan.c does it. */
   #carryOut(plan: Float64Array): void {
     this.failed = null;
+    let last = 0;
     for (let place = 0; place * callFields < plan.length; place += 1) {
       const [number = -1, ...rest] = plan.subarray(place * callFields, (place + 1) * callFields);
-      const [tolerated = 0, slot = 0, afterSuccess = 0, afterError = 0] = rest.slice(6);
-      const result = this.call(number, ...rest.slice(0, 6).map((value) => this.#resolve(value)));
-      if (result >= 0 && slot > 0) this.#slots[slot] = result;
+      const [tolerated = 0, afterSuccess = 0, afterError = 0] = rest.slice(6);
+      const args = rest.slice(0, 6).map((value) => (value === lastResult ? last : value));
+      const result = this.call(number, ...args.map((value) => this.#resolve(value)));
+      if (result >= 0) last = result;
       if (result < 0 && Math.floor(tolerated / 2 ** -result) % 2 === 0) {
         this.failed = { place, errno: -result };
         return;
@@ -112,12 +109,8 @@ export class FakeNative implements Native {
     }
   }
 
-  /** Strings and buffers instead of their addresses, what is in a slot instead of its number. */
+  /** Strings and buffers instead of their addresses. */
   #resolve(value: number): SystemCallArgument {
-    if (value >= slotValues + slotCount) {
-      return `/proc/self/fd/${String(this.slot((value - slotValues) % slotCount))}`;
-    }
-    if (value >= slotValues) return this.slot(value - slotValues);
     if (value < firstAddress) return value;
     return this.addresses.get(value) ?? this.#stringAt(value);
   }

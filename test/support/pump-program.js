@@ -14,12 +14,14 @@ function tell(event) {
   native.channelSend(JSON.stringify(event));
 }
 
-/** Adds steps as `[method, call, options, group]`. */
+/** Adds steps: `[method, call, options, group]`, or `['keep', name]`. */
 function fill(plan, steps) {
-  for (const [method, call, options = {}, group = []] of steps) {
-    plan[method]('', call, options, () => {
-      fill(plan, group);
-    });
+  for (const [method, what, options = {}, group = []] of steps) {
+    if (method === 'keep') plan.keep(what);
+    else
+      plan[method]('', what, options, () => {
+        fill(plan, group);
+      });
   }
 }
 

@@ -1,4 +1,7 @@
-/* Raw system calls as TypeScript asks for them, without libc: a child that shares our memory shares its errno. */
+/*
+ * Raw system calls as TypeScript asks for them, on x86-64. Without libc: a child that shares our memory
+ * would share its errno.
+ */
 #include "native.h"
 
 #include <errno.h>
@@ -6,7 +9,6 @@
 
 int64_t system_call(int64_t number, const int64_t arguments[6]) {
   int64_t result;
-#ifdef __x86_64__
   register int64_t fourth __asm__("r10") = arguments[3];
   register int64_t fifth __asm__("r8") = arguments[4];
   register int64_t sixth __asm__("r9") = arguments[5];
@@ -15,9 +17,6 @@ int64_t system_call(int64_t number, const int64_t arguments[6]) {
                    : "a"(number), "D"(arguments[0]), "S"(arguments[1]), "d"(arguments[2]),
                      "r"(fourth), "r"(fifth), "r"(sixth)
                    : "rcx", "r11", "memory");
-#else
-#error "the way into the kernel is written down for x86-64 only"
-#endif
   return result;
 }
 

@@ -10,13 +10,10 @@
 
 extern char **environ;
 
-/* Instead of the place in a plan (plan.c). */
-enum { execve_failed = -1, fork_failed = -2 };
-
-static void report(int error_fd, int32_t what) {
-  int32_t failure[2] = {what, errno};
-  if (write(error_fd, failure, sizeof failure) < 0)
-    _exit(127);
+/* As a child reports a call (plan.c): instead of its place -1 for execve, -2 for fork. */
+static _Noreturn void fail(int error_fd, int32_t what) {
+  int32_t report[2] = {what, errno};
+  _exit(write(error_fd, report, sizeof report) < 0 ? 126 : 127);
 }
 
 static _Noreturn void run_program(int error_fd, char **argv, const sigset_t *mask) {
@@ -28,8 +25,7 @@ static _Noreturn void run_program(int error_fd, char **argv, const sigset_t *mas
   sigprocmask(SIG_SETMASK, mask, NULL);
   fcntl(error_fd, F_SETFD, FD_CLOEXEC);
   execve(argv[0], argv + 1, environ);
-  report(error_fd, execve_failed);
-  _exit(127);
+  fail(error_fd, -1);
 }
 
 /* argv: hyper-init, error descriptor, path of the program, its argv[0], further arguments. */
@@ -41,10 +37,8 @@ int container_init(char **argv) {
   pid_t program = fork();
   if (program == 0)
     run_program(error_fd, argv + 2, &before);
-  if (program < 0) {
-    report(error_fd, fork_failed);
-    return 127;
-  }
+  if (program < 0)
+    fail(error_fd, -2);
   close(error_fd);
   for (;;) {
     int signal = sigwaitinfo(&all, NULL), status;

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/reboot.h>
-#include <time.h>
 #include <unistd.h>
 
 extern const uint8_t hyperstart_bytecode[];
@@ -34,7 +33,8 @@ static _Noreturn void fatal_value(JSValueConst value) {
 
 _Noreturn void fatal_exception(void) { fatal_value(JS_GetException(js)); }
 
-_Noreturn void power_off(void) {
+/* powerOff() */
+NATIVE(native_power_off) {
   if (is_machine_init)
     reboot(RB_POWER_OFF);
   _exit(0);
@@ -72,9 +72,7 @@ void call_javascript(JSValueConst function, JSValue argument) {
 }
 
 static void on_crash(int signal) {
-  char text[64];
-  snprintf(text, sizeof text, "crashed by signal %d (%s)", signal, strsignal(signal));
-  fatal(text);
+  fatal(strsignal(signal));
 }
 
 static void catch_crashes(void) {

@@ -8,13 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { unit = 16, largest = 1024, arena_bytes = 16 * 1024 * 1024 };
+enum { unit = 16, header_size = 8, largest = 1024, arena_bytes = 16 * 1024 * 1024 };
 
 struct block {
   size_t size;        /* with this header */
   struct block *next; /* of its size, while it is free; else the caller's memory begins here */
 };
-enum { header_size = offsetof(struct block, next) };
 
 /* Pages that are not touched cost nothing. The caller's memory is aligned, not the header before it. */
 static _Alignas(unit) uint8_t arena[arena_bytes];
@@ -45,7 +44,6 @@ static void *memory_take(JSMallocState *state, size_t size) {
   struct block *block = take_block((size + header_size + unit - 1) / unit * unit);
   if (block == NULL)
     return NULL;
-  state->malloc_count++;
   state->malloc_size += block->size;
   return &block->next;
 }
@@ -54,7 +52,6 @@ static void memory_give_back(JSMallocState *state, void *memory) {
   if (memory == NULL)
     return;
   struct block *block = block_of(memory);
-  state->malloc_count--;
   state->malloc_size -= block->size;
   if (block->size > largest)
     return free((uint8_t *)block - (unit - header_size));
@@ -62,10 +59,12 @@ static void memory_give_back(JSMallocState *state, void *memory) {
   free_blocks[block->size / unit] = block;
 }
 
-static size_t memory_size(const void *memory) { return block_of(memory)->size - header_size; }
+static size_t memory_size(const void *memory) {
+  return memory == NULL ? 0 : block_of(memory)->size - header_size;
+}
 
 static void *memory_resize(JSMallocState *state, void *memory, size_t size) {
-  size_t present = memory == NULL ? 0 : memory_size(memory);
+  size_t present = memory_size(memory);
   if (size > 0 && size <= present)
     return memory;
   void *larger = size == 0 ? NULL : memory_take(state, size);

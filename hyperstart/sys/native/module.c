@@ -10,7 +10,7 @@ int integer(JSValueConst value) {
 }
 
 /* encodeText(text): UTF-8. */
-static NATIVE(native_encode_text) {
+NATIVE(native_encode_text) {
   size_t size;
   const char *text = JS_ToCStringLen(context, &size, argv[0]);
   if (text == NULL)
@@ -21,7 +21,7 @@ static NATIVE(native_encode_text) {
 }
 
 /* decodeText(buffer, offset, length): invalid UTF-8 is replaced. */
-static NATIVE(native_decode_text) {
+NATIVE(native_decode_text) {
   size_t size, offset = (uint32_t)integer(argv[1]), length = (uint32_t)integer(argv[2]);
   const uint8_t *bytes = JS_GetArrayBuffer(context, &size, argv[0]);
   if (bytes == NULL || offset > size || length > size - offset)
@@ -30,7 +30,7 @@ static NATIVE(native_decode_text) {
 }
 
 /* addressOf(buffer): for structs that hold pointers; valid while the ArrayBuffer lives. */
-static NATIVE(native_address_of) {
+NATIVE(native_address_of) {
   size_t size;
   const uint8_t *bytes = JS_GetArrayBuffer(context, &size, argv[0]);
   return bytes == NULL ? JS_EXCEPTION : JS_NewInt64(context, (int64_t)(uintptr_t)bytes);
@@ -43,7 +43,7 @@ static void script_ready(struct watch *watch, uint32_t events) {
 }
 
 /* listen(fd, callback): calls back while the descriptor, TypeScript's own epoll set, is readable. */
-static NATIVE(native_listen) {
+NATIVE(native_listen) {
   static struct watch script = {.ready = script_ready};
   script.fd = integer(argv[0]);
   on_script_event = JS_DupValue(context, argv[1]);
@@ -51,30 +51,13 @@ static NATIVE(native_listen) {
 }
 
 /* startedMs(): when this process began to run, in milliseconds since the kernel did. */
-static NATIVE(native_started_ms) {
+NATIVE(native_started_ms) {
   return JS_NewFloat64(context, (double)started.tv_sec * 1e3 + (double)started.tv_nsec / 1e6);
 }
 
-static NATIVE(native_power_off) { power_off(); }
-
 static const JSCFunctionListEntry functions[] = {
-    JS_CFUNC_DEF("call", 1, native_call),
-    JS_CFUNC_DEF("encodeText", 1, native_encode_text),
-    JS_CFUNC_DEF("decodeText", 3, native_decode_text),
-    JS_CFUNC_DEF("addressOf", 1, native_address_of),
-    JS_CFUNC_DEF("spawn", 4, native_spawn),
-    JS_CFUNC_DEF("slot", 1, native_slot),
-    JS_CFUNC_DEF("listen", 2, native_listen),
-    JS_CFUNC_DEF("startedMs", 0, native_started_ms),
-    JS_CFUNC_DEF("powerOff", 0, native_power_off),
-    JS_CFUNC_DEF("channelOpen", 5, channel_open),
-    JS_CFUNC_DEF("channelAttach", 1, channel_attach),
-    JS_CFUNC_DEF("channelCheck", 0, channel_check),
-    JS_CFUNC_DEF("channelAccept", 0, channel_accept),
-    JS_CFUNC_DEF("channelSend", 1, channel_send),
-    JS_CFUNC_DEF("channelAdd", 4, channel_add),
-    JS_CFUNC_DEF("channelRemove", 1, channel_remove),
-    JS_CFUNC_DEF("channelIsAtEnd", 1, channel_is_at_end),
+#define ENTRY(name, count, function) JS_CFUNC_DEF(#name, count, function),
+    NATIVE_FUNCTIONS(ENTRY)
 };
 
 static int module_init(JSContext *context, JSModuleDef *module) {

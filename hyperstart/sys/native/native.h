@@ -3,8 +3,6 @@
 #define HYPERSTART_NATIVE_H
 
 #include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <time.h>
 
 #include "quickjs.h"
@@ -28,7 +26,6 @@ extern struct timespec started;
 _Noreturn void fatal(const char *reason);
 /* The same for the pending JavaScript exception, with its stack. */
 _Noreturn void fatal_exception(void);
-_Noreturn void power_off(void);
 /* Calls a JavaScript function and then the jobs it queued; an exception is fatal. Frees `argument`. */
 void call_javascript(JSValueConst function, JSValue argument);
 
@@ -57,15 +54,9 @@ int integer(JSValueConst value);
 /* calls.c */
 /* The result, or -errno. */
 int64_t system_call(int64_t number, const int64_t arguments[6]);
-NATIVE(native_call);
-
-/* plan.c */
-NATIVE(native_spawn);
-NATIVE(native_slot);
 
 /* The wire: both ends are little endian. */
-enum { header_bytes = 12 };
-enum { frame_message = 1, frame_data, frame_credit, frame_eof, frame_reset };
+enum { header_bytes = 12, frame_message = 1, frame_data, frame_credit, frame_eof, frame_reset };
 struct header {
   uint32_t length, stream_id;
   uint8_t type, zero[3];
@@ -75,11 +66,6 @@ struct header {
 void channel_flush(void);
 /* Without a session the frame is dropped: nobody could understand it. */
 void queue_frame(uint8_t type, uint32_t stream_id, const void *bytes, size_t length);
-NATIVE(channel_open);
-NATIVE(channel_attach);
-NATIVE(channel_check);
-NATIVE(channel_accept);
-NATIVE(channel_send);
 
 /* stream.c */
 void stream_begin_session(void);
@@ -93,12 +79,30 @@ const char *stream_end_frame(const struct header *header, uint32_t count);
 bool stream_queue_next(void);
 /* A source at its end of which the host has all, told once; 0 when there is none. */
 uint32_t stream_next_drained(void);
-NATIVE(channel_add);
-NATIVE(channel_remove);
-NATIVE(channel_is_at_end);
 
 /* init.c */
 /* `docker run --init`: argv is hyper-init, error descriptor, program, its arguments. */
 int container_init(char **argv);
+
+/* What TypeScript may call (native.ts): its name there, how many arguments, and where it is. */
+#define NATIVE_FUNCTIONS(ENTRY) \
+  ENTRY(call, 1, native_call) \
+  ENTRY(spawn, 4, native_spawn) \
+  ENTRY(encodeText, 1, native_encode_text) \
+  ENTRY(decodeText, 3, native_decode_text) \
+  ENTRY(addressOf, 1, native_address_of) \
+  ENTRY(listen, 2, native_listen) \
+  ENTRY(startedMs, 0, native_started_ms) \
+  ENTRY(powerOff, 0, native_power_off) \
+  ENTRY(channelOpen, 5, channel_open) \
+  ENTRY(channelAttach, 1, channel_attach) \
+  ENTRY(channelCheck, 0, channel_check) \
+  ENTRY(channelAccept, 0, channel_accept) \
+  ENTRY(channelSend, 1, channel_send) \
+  ENTRY(channelAdd, 4, channel_add) \
+  ENTRY(channelRemove, 1, channel_remove) \
+  ENTRY(channelIsAtEnd, 1, channel_is_at_end)
+#define DECLARE(name, count, function) NATIVE(function);
+NATIVE_FUNCTIONS(DECLARE)
 
 #endif

@@ -6,7 +6,6 @@
 #include "native.h"
 
 #include <signal.h>
-#include <string.h>
 #include <sys/syscall.h>
 
 #include <linux/sched.h>
@@ -14,64 +13,33 @@
 /* A plan is an array of these; JavaScript's numbers hold every one of our arguments. */
 struct planned_call {
   double number, arguments[6];
-  double tolerated;                             /* a bit for each error number that is no failure */
-  double slot;                                  /* where the result is kept; 0: nowhere */
+  double tolerated;                            /* a bit for each error number that is no failure */
   double skip_after_success, skip_after_error; /* how many of the next calls are left out */
 };
 static const struct planned_call *plan;
 static size_t plan_length;
 static int report_fd;
 
-/* Arguments from `slot_values` on stand for what is in a slot, and then for the path of that descriptor. */
-enum { slot_count = 8 };
-static const int64_t slot_values = 1LL << 52;
-static int64_t slots[slot_count];
-static char paths[slot_count][40];
-static const char prefix[] = "/proc/self/fd/";
-
-static void keep(size_t slot, int64_t value) {
-  char digits[20], *digit = digits + sizeof digits, *path = paths[slot];
-  slots[slot] = value;
-  do
-    *--digit = (char)('0' + value % 10);
-  while ((value /= 10) > 0);
-  size_t length = (size_t)(digits + sizeof digits - digit);
-  memcpy(path, prefix, sizeof prefix - 1);
-  memcpy(path + sizeof prefix - 1, digit, length);
-  path[sizeof prefix - 1 + length] = '\0';
-}
-
-static int64_t resolve(double planned) {
-  int64_t argument = (int64_t)planned;
-  if (argument < slot_values)
-    return argument;
-  size_t slot = (size_t)(argument - slot_values);
-  return slot < slot_count ? slots[slot] : (intptr_t)paths[slot % slot_count];
-}
-
-static int64_t make(const struct planned_call *call) {
-  int64_t arguments[6];
-  for (size_t i = 0; i < COUNT(arguments); i++)
-    arguments[i] = resolve(call->arguments[i]);
-  int64_t result = system_call((int64_t)call->number, arguments);
-  if (result >= 0 && call->slot > 0)
-    keep((size_t)call->slot % slot_count, result);
-  return result;
-}
+/* As an argument: what the last call that succeeded has returned. */
+static const double last_result = 1LL << 52;
 
 /* Ends in a call that runs a program, or with a report of the call that failed. */
 static __attribute__((used)) _Noreturn void run_plan(void) {
-  int32_t report[2] = {(int32_t)plan_length, 0};
-  for (size_t at = 0; at < plan_length; at++) {
+  int64_t arguments[6], last = 0, error = 0;
+  size_t at;
+  for (at = 0; at < plan_length; at++) {
     const struct planned_call *call = &plan[at];
-    int64_t result = make(call);
+    for (size_t i = 0; i < COUNT(arguments); i++)
+      arguments[i] = call->arguments[i] == last_result ? last : (int64_t)call->arguments[i];
+    int64_t result = system_call((int64_t)call->number, arguments);
     if (result < 0 && (result <= -53 || !((int64_t)call->tolerated >> -result & 1))) {
-      report[0] = (int32_t)at;
-      report[1] = (int32_t)-result;
+      error = -result;
       break;
     }
+    last = result < 0 ? last : result;
     at += (size_t)(result < 0 ? call->skip_after_error : call->skip_after_success);
   }
+  int32_t report[2] = {(int32_t)at, (int32_t)error};
   system_call(SYS_write, (int64_t[6]){report_fd, (intptr_t)report, sizeof report});
   for (;;)
     system_call(SYS_exit_group, (int64_t[6]){127});
@@ -104,18 +72,9 @@ NATIVE(native_spawn) {
   if (plan == NULL)
     return JS_EXCEPTION;
   plan_length = size / sizeof *plan;
+  flags |= CLONE_VM | (int64_t)CLONE_CLEAR_SIGHAND;
+  flags |= cgroup_fd < 0 ? 0 : (int64_t)CLONE_INTO_CGROUP;
   struct clone_args clone = {
-      .flags = (uint64_t)flags | CLONE_VM | CLONE_CLEAR_SIGHAND,
-      .exit_signal = SIGCHLD,
-  };
-  if (cgroup_fd >= 0) {
-    clone.flags |= CLONE_INTO_CGROUP;
-    clone.cgroup = (uint64_t)cgroup_fd;
-  }
+      .flags = (uint64_t)flags, .exit_signal = SIGCHLD, .cgroup = (uint64_t)cgroup_fd};
   return JS_NewInt64(context, start_child(&clone));
-}
-
-/* slot(index): what the child has kept there. */
-NATIVE(native_slot) {
-  return JS_NewInt64(context, slots[(size_t)integer(argv[0]) % slot_count]);
 }

@@ -4,7 +4,7 @@ import path from 'node:path';
 
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
-import { descriptorIn, errnoMask, pathOf } from '../../../hyperstart/sys/call-plan.ts';
+import { errnoMask, keptDescriptors, pathOf } from '../../../hyperstart/sys/call-plan.ts';
 import { buildPump, PumpProcess } from '../../support/pump-process.ts';
 
 const AT_FDCWD = -100;
@@ -33,7 +33,7 @@ afterEach(async () => {
   await rm(directory, { recursive: true });
 });
 
-type Step = readonly [method: string, call: readonly unknown[], ...rest: unknown[]];
+type Step = readonly [method: string, what: unknown, ...rest: unknown[]];
 
 const carryOut = (...steps: readonly Step[]): Promise<unknown> => pump.ask({ type: 'plan', steps });
 
@@ -55,11 +55,13 @@ const has = (name: string): Promise<boolean> =>
 describe('the plan of a child', () => {
   it('runs its calls, passes results on by descriptor and by path, and ends in its program', async () => {
     const answer = await carryOut(
-      ['add', open('file'), { into: 'file' }],
-      ['add', ['write', descriptorIn('file'), 'text', 4]],
+      ['add', open('file')],
+      ['keep', 'file'],
+      ['add', ['write', keptDescriptors.file, 'text', 4]],
       ['add', ['symlinkat', pathOf('file'), AT_FDCWD, inside('link')]],
-      ['add', ['openat', AT_FDCWD, pathOf('file'), O_WRONLY, 0], { into: 'opened' }],
-      ['add', ['close', descriptorIn('opened')]],
+      ['add', ['openat', AT_FDCWD, pathOf('file'), O_WRONLY, 0]],
+      ['keep', 'opened'],
+      ['add', ['close', keptDescriptors.opened]],
       runTrue,
     );
     expect(answer).toEqual({ report: [], status: exited(0) });
