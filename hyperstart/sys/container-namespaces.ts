@@ -24,6 +24,7 @@ import {
   O_EXCL,
   O_NOCTTY,
   O_PATH,
+  O_RDONLY,
   O_RDWR,
   O_WRONLY,
   RESOLVE_IN_ROOT,
@@ -196,7 +197,8 @@ export class ContainerNamespaces {
   /** Makes an entry of the opened directory, unless it is there. */
   #create(word: string, isFile: boolean): void {
     const parent = keptDescriptors.opened;
-    const flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
+    // For reading: a mount with a descriptor for writing on it could not become read-only.
+    const flags = O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC;
     const call: SystemCall = isFile
       ? ['openat', parent, word, flags, 0o644]
       : ['mkdirat', parent, word, 0o755];
