@@ -66,8 +66,8 @@ export async function startContainer(
   processes.assertStreamsFree(config.process.streams);
   const begunMs = sys.uptimeMs();
   const serials = [...new Set([...config.rootfs.layers, config.rootfs.writableDisk])];
-  const devices = await context.disks.waitFor(serials, cancellation);
-  cancellation.throwIfCancelled();
+  const others = new Meanwhile(sys, meanwhile);
+  const devices = await findDisks(context, serials, { cancellation, others });
   const undo = new Undo();
   try {
     const paths = makeDirectories(sys, config.id, undo);
@@ -78,9 +78,9 @@ export async function startContainer(
       paths.root,
       undo,
     );
-    const meanwhileMs = await timed(sys, meanwhile);
+    await others.run();
     const cgroup = makeCgroup(sys, config, undo);
-    finishMounts(finishRootfs);
+    finishAside(finishRootfs);
     const mounts = during('preparing mounts', () => prepareMounts(sys, paths, config, undo));
     const mountedMs = sys.uptimeMs();
     makeDirectoryInRoot(sys, paths.root, config.process.cwd);
@@ -89,7 +89,7 @@ export async function startContainer(
     const endedMs = sys.uptimeMs();
     return {
       container: { id: config.id, cgroup, process, undo, oomKillsTold: 0 },
-      mountsMs: mountedMs - begunMs - meanwhileMs,
+      mountsMs: mountedMs - begunMs - others.ms,
       processMs: endedMs - mountedMs,
     };
   } catch (error) {
@@ -100,10 +100,44 @@ export async function startContainer(
   }
 }
 
-async function timed(sys: Sys, action: () => Promise<void>): Promise<number> {
-  const begunMs = sys.uptimeMs();
-  await action();
-  return sys.uptimeMs() - begunMs;
+/** What a start does besides while something slow goes on aside: once, and timed. */
+class Meanwhile {
+  readonly #sys: Sys;
+  readonly #action: () => Promise<void>;
+  #isDone = false;
+  ms = 0;
+
+  constructor(sys: Sys, action: () => Promise<void>) {
+    this.#sys = sys;
+    this.#action = action;
+  }
+
+  async run(): Promise<void> {
+    if (this.#isDone) return;
+    this.#isDone = true;
+    const begunMs = this.#sys.uptimeMs();
+    await this.#action();
+    this.ms = this.#sys.uptimeMs() - begunMs;
+  }
+}
+
+/** Device path by serial. Disks that are parked get their driver back meanwhile. */
+async function findDisks(
+  { disks }: ContainerContext,
+  serials: readonly string[],
+  { cancellation, others }: { readonly cancellation: Cancellation; readonly others: Meanwhile },
+): Promise<ReadonlyMap<string, string>> {
+  const finish = disks.unpark(serials);
+  if (finish !== null) {
+    try {
+      await others.run();
+    } finally {
+      finishAside(finish);
+    }
+  }
+  const devices = await disks.waitFor(serials, cancellation);
+  cancellation.throwIfCancelled();
+  return devices;
 }
 
 function makeCgroup(sys: Sys, config: ContainerConfig, undo: Undo): ContainerCgroup {
@@ -119,8 +153,8 @@ function makeCgroup(sys: Sys, config: ContainerConfig, undo: Undo): ContainerCgr
   return cgroup;
 }
 
-/** The error of a mount says what was being done. */
-function finishMounts(finish: () => void): void {
+/** The error of a step says what was being done. */
+function finishAside(finish: () => void): void {
   try {
     finish();
   } catch (error) {

@@ -1,6 +1,6 @@
 import { MountFlag } from './mount-flags.ts';
 import { isErrno } from './request-error.ts';
-import type { MountStep, Sys } from './sys/sys.ts';
+import type { AsideStep, Sys } from './sys/sys.ts';
 
 interface DiskMount {
   readonly path: string;
@@ -30,7 +30,7 @@ export class DiskMounts {
    * The directory where the disk is mounted, or will be once the `steps` are done that this adds to; each
    * call is paid back by one `release`, whatever became of them.
    */
-  acquire(serial: string, device: string, steps: MountStep[]): string {
+  acquire(serial: string, device: string, steps: AsideStep[]): string {
     const present = this.#mounts.get(serial);
     if (present !== undefined) {
       present.users += 1;
@@ -39,9 +39,10 @@ export class DiskMounts {
     const path = `${this.#directory}/${String(this.#next)}`;
     this.#next += 1;
     const action = `mounting disk ${serial} (${device}, ${this.#type})`;
-    for (const directory of [this.#directory, path]) steps.push({ action, directory, mount: null });
+    for (const directory of [this.#directory, path])
+      steps.push({ action, kind: 'directory', path: directory });
     const mount = { source: device, target: path, type: this.#type, flags: this.#flags, data: '' };
-    steps.push({ action, directory: null, mount });
+    steps.push({ action, kind: 'mount', mount });
     this.#mounts.set(serial, { path, users: 1 });
     return path;
   }

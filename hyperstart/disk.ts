@@ -28,12 +28,16 @@ export class DiskFinder {
     this.#serials.clear();
   }
 
-  /** Resolves with the device path of every serial, once all of them are there; parked ones come back. */
+  /** Begins to bring parked ones back; what it returns waits for that. null: none of them is parked. */
+  unpark(serials: readonly string[]): (() => void) | null {
+    return this.#parked.unparkAside(serials);
+  }
+
+  /** Resolves with the device path of every serial, once all of them are there. */
   waitFor(
     serials: readonly string[],
     cancellation: Cancellation,
   ): Promise<ReadonlyMap<string, string>> {
-    for (const serial of serials) this.#parked.unpark(serial);
     return this.#devices.waitFor(
       () => {
         const found = this.#scan();

@@ -27,6 +27,7 @@ export async function configureNetwork(
   pod: PodConfig,
   cancellation: Cancellation,
 ): Promise<void> {
+  parked.hideNics(pod.interfaces.map(({ deviceMacAddress }) => deviceMacAddress));
   const indexes = new Map<string, number>();
   for (const config of pod.interfaces) {
     parked.unpark(config.deviceMacAddress);

@@ -1,7 +1,7 @@
 import type { DiskMounts } from './disk-mounts.ts';
 import { isErrno, RequestError } from './request-error.ts';
 import type { RootfsConfig } from './protocol/message.ts';
-import type { MountStep, Sys } from './sys/sys.ts';
+import type { AsideStep, Sys } from './sys/sys.ts';
 import type { Undo } from './undo.ts';
 
 /** The kernel takes at most this many bytes of mount options, the closing NUL included. */
@@ -26,7 +26,7 @@ export function mountRootfs(
   undo: Undo,
 ): () => void {
   const { sys, layers, disks, devices } = options;
-  const steps: MountStep[] = [];
+  const steps: AsideStep[] = [];
   const acquire = (mounts: DiskMounts, serial: string): string => {
     const path = mounts.acquire(serial, devices.get(serial) ?? '', steps);
     undo.add(`unmounting disk ${serial}`, () => {
@@ -38,18 +38,18 @@ export function mountRootfs(
   const disk = acquire(disks, config.writableDisk);
   const action = `joining ${String(lowerPaths.length)} layers by overlayfs`;
   for (const directory of [`${disk}/upper`, `${disk}/work`, target]) {
-    steps.push({ action, directory, mount: null });
+    steps.push({ action, kind: 'directory', path: directory });
   }
   const data = overlayData(lowerPaths, disk);
   if (data.length >= maxMountDataBytes) {
     throw new RequestError('UNSUPPORTED', `${String(lowerPaths.length)} layers are too many`);
   }
   const overlay = { source: 'overlay', target, type: 'overlay', flags: 0, data };
-  steps.push({ action, directory: null, mount: overlay });
+  steps.push({ action, kind: 'mount', mount: overlay });
   undo.add(`unmounting ${target}`, () => {
     unmountIfMounted(sys, target);
   });
-  const finish = sys.mountAside(steps);
+  const finish = sys.aside(steps);
   undo.add(`awaiting the mounts of ${target}`, () => {
     try {
       finish();

@@ -1,9 +1,9 @@
 import { CallPlan, errnoMask } from './call-plan.ts';
-import { AT_FDCWD, SIGKILL } from './constants.ts';
+import { AT_FDCWD, O_CLOEXEC, O_WRONLY, SIGKILL } from './constants.ts';
 import { EEXIST, errnoName, errnoText } from './errno.ts';
 import type { Kernel } from './kernel.ts';
 import { type ChildReport, makePipe, readReport } from './plan-report.ts';
-import { type MountStep, SysError } from './sys.ts';
+import { type AsideStep, SysError } from './sys.ts';
 
 interface Pending {
   readonly pid: number;
@@ -13,7 +13,7 @@ interface Pending {
   failure: SysError | null;
 }
 
-/** Mounts made by a process of our own that shares everything but the processor with us. */
+/** Steps that a process of our own takes, which shares everything but the processor with us. */
 export class AsideCalls {
   readonly #kernel: Kernel;
   #pending: Pending | null = null;
@@ -23,9 +23,9 @@ export class AsideCalls {
   }
 
   /** Begins with the steps; what it returns waits for their end and throws when one has failed. */
-  mount(steps: readonly MountStep[]): () => void {
+  begin(steps: readonly AsideStep[]): () => void {
     this.settle();
-    const pending = this.#begin(this.#planOf(steps));
+    const pending = this.#start(this.#planOf(steps));
     this.#pending = pending;
     return () => {
       if (this.#pending === pending) this.settle();
@@ -49,24 +49,18 @@ export class AsideCalls {
     }
   }
 
-  #planOf(steps: readonly MountStep[]): CallPlan {
+  #planOf(steps: readonly AsideStep[]): CallPlan {
     const plan = new CallPlan(this.#kernel);
     for (const step of steps) {
       plan.begin(step.action);
-      if (step.mount === null) {
-        const tolerates = errnoMask(EEXIST);
-        plan.add('make', ['mkdirat', AT_FDCWD, step.directory, 0o755], { tolerates });
-      } else {
-        const { source, target, type, flags, data } = step.mount;
-        plan.add('mount', ['mount', source, target, type, flags, data === '' ? null : data]);
-      }
+      addStep(plan, step);
     }
     plan.begin('ending');
     plan.add('end', ['exit_group', 0]);
     return plan;
   }
 
-  #begin(plan: CallPlan): Pending {
+  #start(plan: CallPlan): Pending {
     const { native } = this.#kernel;
     const status = makePipe(this.#kernel);
     try {
@@ -79,6 +73,20 @@ export class AsideCalls {
     } finally {
       this.#kernel.close(status.write);
     }
+  }
+}
+
+function addStep(plan: CallPlan, step: AsideStep): void {
+  if (step.kind === 'directory') {
+    const tolerates = errnoMask(EEXIST);
+    plan.add('make', ['mkdirat', AT_FDCWD, step.path, 0o755], { tolerates });
+  } else if (step.kind === 'mount') {
+    const { source, target, type, flags, data } = step.mount;
+    plan.add('mount', ['mount', source, target, type, flags, data === '' ? null : data]);
+  } else {
+    plan.add('open', ['openat', AT_FDCWD, step.path, O_WRONLY | O_CLOEXEC, 0]);
+    plan.keep('file');
+    plan.write('write', 'file', step.text);
   }
 }
 

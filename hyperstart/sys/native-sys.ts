@@ -77,7 +77,7 @@ export const nativeSys: Sys = {
   mount: (options) => {
     files.mount(options);
   },
-  mountAside: (steps) => aside.mount(steps),
+  aside: (steps) => aside.begin(steps),
   unmount: (target, lazy) => {
     files.unmount(target, lazy);
   },

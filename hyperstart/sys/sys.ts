@@ -48,10 +48,10 @@ export interface Sys {
   targetStatus(path: string): FileStatus | null;
   mount(options: MountOptions): void;
   /**
-   * Makes directories and mounts one after the other while the caller goes on. What it returns waits for
-   * the end, and throws for the first that failed; the ones before it stay.
+   * Takes steps one after the other while the caller goes on. What it returns waits for the end, and throws
+   * for the first step that failed; what the ones before it did stays.
    */
-  mountAside(steps: readonly MountStep[]): () => void;
+  aside(steps: readonly AsideStep[]): () => void;
   unmount(target: string, lazy: boolean): void;
 
   /**
@@ -110,13 +110,14 @@ export interface MountOptions {
   readonly data: string;
 }
 
-/** A directory to be made, unless it is there, or a mount. */
-export type MountStep = {
+/** A directory to be made, unless it is there; a mount; or a text to be written to a file that is there. */
+export type AsideStep = {
   /** What an error says was being done. */
   readonly action: string;
 } & (
-  | { readonly directory: string; readonly mount: null }
-  | { readonly mount: MountOptions; readonly directory: null }
+  | { readonly kind: 'directory'; readonly path: string }
+  | { readonly kind: 'mount'; readonly mount: MountOptions }
+  | { readonly kind: 'write'; readonly path: string; readonly text: string }
 );
 
 export interface OpenedPath {

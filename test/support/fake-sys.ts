@@ -1,9 +1,9 @@
 import type {
+  AsideStep,
   Channel,
   ChannelHandlers,
   ChildExit,
   MountOptions,
-  MountStep,
   NetworkSys,
   OpenedPath,
   SpawnedProcess,
@@ -244,14 +244,14 @@ export class FakeSys implements Sys {
     if (options.type === 'overlay') this.files.copy(imagePath, options.target);
   }
 
-  mountAside(steps: readonly MountStep[]): () => void {
+  aside(steps: readonly AsideStep[]): () => void {
     let failure: SysError | null = null;
     for (const step of steps) {
       if (failure !== null) break;
       try {
-        if (step.mount !== null) this.mount(step.mount);
-        else if (this.fileStatus(step.directory) === null)
-          this.makeDirectory(step.directory, 0o755);
+        if (step.kind === 'mount') this.mount(step.mount);
+        else if (step.kind === 'write') this.writeFile(step.path, step.text);
+        else if (this.fileStatus(step.path) === null) this.makeDirectory(step.path, 0o755);
       } catch (error) {
         if (!(error instanceof SysError)) throw error;
         failure = new SysError(step.action, error.errno, error.detail);

@@ -42,12 +42,13 @@ function mountedDisks(): readonly string[] {
 }
 
 describe('parking', () => {
-  it('leaves no disk and no NIC with a driver', async () => {
+  it('leaves no disk with a driver, and a NIC that nothing was done with', async () => {
+    await rehearse();
     expect(await park()).toEqual({});
 
-    expect(guest.sys.virtio.names).toEqual([]);
+    expect(guest.sys.virtio.names).toEqual(['eth0']);
     expect(guest.sys.files.list('/sys/class/block')).toEqual([]);
-    expect(guest.sys.nics.map(({ name }) => name)).toEqual(['lo']);
+    expect(guest.sys.nics.at(-1)).toMatchObject({ name: 'eth0', macAddress: hardware });
   });
 
   it('does nothing to what is parked already', async () => {
@@ -161,6 +162,35 @@ describe('a parked guest', () => {
 
     expect(guest.sys.virtio.names.toSorted()).toEqual(['eth0', 'vda', 'vdb', 'vdc']);
     expect(guest.sys.nics.map(({ name }) => name)).toEqual(['lo', 'eth0']);
+  });
+
+  it('shows no NIC to a pod without network, and one to the next pod', async () => {
+    await park();
+    await guest.request('start', { pod: podConfig(), container: containerConfig() });
+    expect(guest.sys.nics.map(({ name }) => name)).toEqual(['lo']);
+    guest.sys.endProcess(40);
+    guest.drain(1, 2, 3);
+    guest.sys.advance(1);
+    await guest.request('release', { containerId: 'c1', execId: null });
+    await park();
+
+    const pod = podConfig({ interfaces: [eth0] });
+    const answer = await guest.request('start', { pod, container: containerConfig({ id: 'c2' }) });
+
+    expect(answer).toMatchObject({ timeline: {} });
+    expect(guest.sys.nics.at(-1)).toMatchObject({ name: 'eth0', macAddress: given });
+  });
+
+  it('tells which disk did not come back', async () => {
+    await park();
+    const file = '/sys/bus/virtio/drivers/virtio_blk/bind';
+    guest.sys.failures.set(`write ${file}`, new SysError(`write ${file}`, 'EIO', 'I/O error'));
+
+    const params = { pod: podConfig(), container: containerConfig() };
+    expect(await guest.request('start', params)).toEqual({
+      code: 'INTERNAL',
+      message: 'unparking layer-base: I/O error',
+    });
   });
 
   it('sets the pod’s MAC address before the link goes up', async () => {

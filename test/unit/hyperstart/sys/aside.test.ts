@@ -2,17 +2,17 @@ import { beforeEach, describe, expect, it } from 'vitest';
 
 import { AsideCalls } from '../../../../hyperstart/sys/aside.ts';
 import { Kernel } from '../../../../hyperstart/sys/kernel.ts';
-import type { MountStep } from '../../../../hyperstart/sys/sys.ts';
+import type { AsideStep } from '../../../../hyperstart/sys/sys.ts';
 import { FakeNative } from '../../../support/fake-native.ts';
 
 const ENODEV = 19;
 const EEXIST = 17;
 
-const steps: readonly MountStep[] = [
-  { action: 'mounting the disk', directory: '/run/disks/0', mount: null },
+const steps: readonly AsideStep[] = [
+  { action: 'mounting the disk', kind: 'directory', path: '/run/disks/0' },
   {
     action: 'mounting the disk',
-    directory: null,
+    kind: 'mount',
     mount: { source: '/dev/vda', target: '/run/disks/0', type: 'ext4', flags: 4, data: '' },
   },
 ];
@@ -39,9 +39,9 @@ beforeEach(() => {
   });
 });
 
-describe('mounting aside', () => {
+describe('steps aside', () => {
   it('makes directories and mounts in order, in a process that ends by itself', () => {
-    aside.mount(steps)();
+    aside.begin(steps)();
     const made = native.calls.filter(([name]) => ['mkdirat', 'mount', 'exit_group'].includes(name));
     expect(made.map((call) => call.slice(0, 4))).toEqual([
       ['mkdirat', -100, '/run/disks/0', 0o755],
@@ -55,37 +55,37 @@ describe('mounting aside', () => {
 
   it('does not mind a directory that is there', () => {
     native.handlers.set('mkdirat', () => -EEXIST);
-    expect(aside.mount(steps)).not.toThrow();
+    expect(aside.begin(steps)).not.toThrow();
   });
 
   it('says what was being done when a step fails, whenever it is asked', () => {
     native.handlers.set('mount', () => -ENODEV);
-    const finish = aside.mount(steps);
+    const finish = aside.begin(steps);
     aside.settle();
     expect(finish).toThrow('mounting the disk: No such device');
     expect(finish).toThrow('mounting the disk: No such device');
   });
 
   it('waits for the mounts before it begins with others, whose failure is not theirs', () => {
-    const first = aside.mount(steps);
+    const first = aside.begin(steps);
     native.handlers.set('mount', () => -ENODEV);
-    const second = aside.mount(steps);
+    const second = aside.begin(steps);
     expect(native.argumentsOf('ppoll')).toHaveLength(1);
     expect(first).not.toThrow();
     expect(second).toThrow('No such device');
   });
 
   it('keeps no descriptor, also when no process can be had', () => {
-    aside.mount(steps)();
+    aside.begin(steps)();
     native.spawn = () => -12;
-    expect(() => aside.mount(steps)).toThrow('start a process: Out of memory');
+    expect(() => aside.begin(steps)).toThrow('start a process: Out of memory');
     const closed = native.argumentsOf('close').map(([fd]) => fd);
     expect(closed.toSorted()).toEqual([100, 101, 102, 103]);
   });
 
   it('ends a process that says nothing', () => {
     native.handlers.set('ppoll', () => 0);
-    expect(aside.mount(steps)).toThrow('it did not come as far as its program');
+    expect(aside.begin(steps)).toThrow('it did not come as far as its program');
     expect(native.argumentsOf('kill')).toEqual([[1234, 9]]);
   });
 });
