@@ -1,8 +1,8 @@
 import { CallPlan, errnoMask } from './call-plan.ts';
-import { AT_FDCWD, O_CLOEXEC, O_WRONLY, SIGKILL } from './constants.ts';
+import { AT_FDCWD, O_CLOEXEC, O_WRONLY } from './constants.ts';
 import { EEXIST, errnoName, errnoText } from './errno.ts';
 import type { Kernel } from './kernel.ts';
-import { type ChildReport, makePipe, readReport } from './plan-report.ts';
+import { type ChildReport, endChild, makePipe, readReport } from './plan-report.ts';
 import { type AsideStep, SysError } from './sys.ts';
 
 interface Pending {
@@ -38,14 +38,17 @@ export class AsideCalls {
     const pending = this.#pending;
     if (pending === null) return;
     this.#pending = null;
+    const { pid, statusFd, plan } = pending;
     try {
-      const report = readReport(this.#kernel, pending.statusFd);
-      if (report !== null) pending.failure = failureOf(pending.plan, report);
+      const report = readReport(this.#kernel, statusFd);
+      if (report === null) return;
+      pending.failure = failureOf(plan, report);
+      endChild(this.#kernel, pid, statusFd);
     } catch (error) {
-      this.#kernel.try('kill', pending.pid, SIGKILL);
+      endChild(this.#kernel, pid, statusFd);
       throw error;
     } finally {
-      this.#kernel.close(pending.statusFd);
+      this.#kernel.close(statusFd);
     }
   }
 

@@ -1,5 +1,5 @@
 import type { CallPlan } from './call-plan.ts';
-import { O_CLOEXEC, POLLIN } from './constants.ts';
+import { O_CLOEXEC, POLLIN, SIGKILL } from './constants.ts';
 import { errnoName, errnoText } from './errno.ts';
 import { type Kernel, struct } from './kernel.ts';
 import { timespec } from './machine.ts';
@@ -46,6 +46,19 @@ function awaitReport(kernel: Kernel, statusFd: number): void {
   const timeout = timespec(reportTimeoutMs);
   if (kernel.call('await a process', 'ppoll', poll, 1, timeout, null, 8) === 0) {
     throw new SpawnError('start', 'ETIMEDOUT', 'it did not come as far as its program');
+  }
+}
+
+/**
+ * Ends a child that has failed, and waits until it is gone: until then it runs on a stack that the next
+ * one will have.
+ */
+export function endChild(kernel: Kernel, pid: number, statusFd: number): void {
+  kernel.try('kill', pid, SIGKILL);
+  try {
+    while (readReport(kernel, statusFd) !== null);
+  } catch {
+    // It hangs in the kernel, and will not come back from there.
   }
 }
 

@@ -10,12 +10,11 @@ import {
   O_DIRECTORY,
   O_PATH,
   O_RDONLY,
-  SIGKILL,
 } from './constants.ts';
 import { EMFILE } from './errno.ts';
 import type { Files } from './files.ts';
 import type { Kernel } from './kernel.ts';
-import { makePipe, type Pipe, readReport, spawnError } from './plan-report.ts';
+import { endChild, makePipe, type Pipe, readReport, spawnError } from './plan-report.ts';
 import { SeccompPrograms } from './seccomp-programs.ts';
 import { ChildSide, terminalReady } from './spawn-child.ts';
 import { SpawnError, type SpawnedProcess, type SpawnOptions, SysError } from './sys.ts';
@@ -162,7 +161,7 @@ export class Spawner {
       }
     } catch (error) {
       if (terminal !== null) this.#kernel.close(terminal);
-      this.#kernel.try('kill', pid, SIGKILL);
+      endChild(this.#kernel, pid, statusFd);
       throw error;
     }
   }
