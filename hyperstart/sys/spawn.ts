@@ -114,9 +114,9 @@ export class Spawner {
     target: number | null,
     { status, plan }: { readonly status: number; readonly plan: CallPlan },
   ): number {
-    const cgroup = options.cgroup === '' ? -1 : this.#openCgroup(options.cgroup);
     const { native } = this.#kernel;
     const encoded = plan.encode();
+    const cgroup = options.cgroup === '' ? -1 : this.#openCgroup(options.cgroup);
     const fork = (flags: number): number =>
       this.#kernel.check('start a process', native.spawn(flags, cgroup, status, encoded));
     try {

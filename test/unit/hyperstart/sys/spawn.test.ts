@@ -194,6 +194,14 @@ describe('Spawner, as the child of a new container', () => {
     expect(native.argumentsOf('execve')).toEqual([]);
   });
 
+  it('passes no path on that the kernel would cut, and keeps nothing open', () => {
+    expect(() => spawner.spawn({ ...base, cwd: '/one\0two' })).toThrow('a text with a NUL');
+    expect(native.argumentsOf('spawn')).toEqual([]);
+    expect(native.argumentsOf('openat')).toEqual([]);
+    const closed = native.argumentsOf('close').map(([fd]) => Number(fd));
+    expect(closed.toSorted()).toEqual(Array.from({ length: 6 }, (_, index) => firstPipe + index));
+  });
+
   it('takes the steps in the order that their privileges need', () => {
     spawner.spawn(base);
     const positions = order(
