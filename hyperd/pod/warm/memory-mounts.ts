@@ -45,6 +45,15 @@ export async function openMemoryMounts(directory: string): Promise<MemoryMounts>
   return { shared, private: own, [Symbol.asyncDispose]: () => resources.disposeAsync() };
 }
 
+/** Gives back what a daemon that was killed has left mounted there, for one that uses no templates. */
+export async function dropMemoryMounts(directory: string): Promise<void> {
+  const mounted = await mountPoints();
+  for (const name of ['shared', 'private']) {
+    const target = path.join(directory, name);
+    if (mounted.has(target)) await run('umount', ['--lazy', target]);
+  }
+}
+
 /** proc(5): white space and backslashes in paths are octal there. */
 function unescape(text: string): string {
   return text.replace(/\\([0-7]{3})/g, (_, octal: string) =>

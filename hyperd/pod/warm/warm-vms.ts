@@ -8,7 +8,7 @@ import type { MachineSize } from '../spec/resources.ts';
 import { machineSize, parseResources } from '../spec/resources.ts';
 import { type BlankVm, launchBlank } from './blank-vm.ts';
 import { hostMemory, type HostMemory } from './host-memory.ts';
-import { type MemoryMounts, openMemoryMounts } from './memory-mounts.ts';
+import { dropMemoryMounts, type MemoryMounts, openMemoryMounts } from './memory-mounts.ts';
 import { rehearsalLayer } from './rehearsal-layer.ts';
 import { TemplateStore } from './template-store.ts';
 import { shapeName, type Template } from './template.ts';
@@ -61,9 +61,12 @@ export class WarmVms implements AsyncDisposable {
   /** null, with the reason in the log, where all VMs must be booted. */
   static async open(context: PodContext, config: WarmConfig): Promise<WarmVms | null> {
     const { driver, logger, paths } = context;
-    if (!config.templates || driver.templates === null) return null;
     await using undo = new AsyncDisposableStack();
     try {
+      if (!config.templates || driver.templates === null) {
+        await dropMemoryMounts(paths.memory);
+        return null;
+      }
       const mounts = undo.use(await (config.openMemory ?? openMemoryMounts)(paths.memory));
       const layerFile = await openRehearsalLayer(context, config);
       const starts = new Starts();
