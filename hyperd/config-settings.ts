@@ -1,4 +1,5 @@
 import { isIPv4 } from 'node:net';
+import { totalmem } from 'node:os';
 
 /** Everything that can be set about the daemon: by flag, else in the configuration file. */
 export interface DaemonConfig {
@@ -23,8 +24,9 @@ export interface DaemonConfig {
   readonly mtu: number;
   /** `on`: VMs begin as copies of one that was booted before, where that is possible. */
   readonly template: string;
-  /** Copies that wait for a container. */
+  /** Copies that wait for a container at least, and at most when many were asked for. */
   readonly poolSize: number;
+  readonly poolMax: number;
   /** Host memory that they may take together. */
   readonly poolMemoryMiB: number;
   /** Name servers of containers; none: the host's. */
@@ -166,15 +168,22 @@ export const settings = {
   poolSize: text({
     flag: 'pool-size',
     value: 'number',
-    help: 'VMs that wait for a container; 0 is none',
+    help: 'VMs that wait for a container at least; 0 is none',
     initial: '2',
+    check: (value) => checkNumber(value, 0, 1000),
+  }),
+  poolMax: text({
+    flag: 'pool-max',
+    value: 'number',
+    help: 'VMs that wait at most, when so many were started within seconds',
+    initial: '20',
     check: (value) => checkNumber(value, 0, 1000),
   }),
   poolMemoryMiB: text({
     flag: 'pool-memory',
     value: 'MiB',
     help: 'host memory that waiting VMs may take together',
-    initial: '512',
+    initial: String(Math.max(512, Math.floor(totalmem() / 1024 ** 2 / 10))),
     check: (value) => checkNumber(value, 0, 1_048_576),
   }),
   dns: list({

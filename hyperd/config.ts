@@ -7,7 +7,7 @@ import { type DaemonConfig, type Setting, settings } from './config-settings.ts'
 export const defaultConfigFile = '/etc/hyper/hyperd.json';
 
 type Name = keyof DaemonConfig;
-type NumberName = 'mtu' | 'poolSize' | 'poolMemoryMiB';
+type NumberName = 'mtu' | 'poolSize' | 'poolMax' | 'poolMemoryMiB';
 const names = Object.keys(settings) as Name[];
 
 /** What the command line asks for. */
@@ -209,6 +209,7 @@ function toConfig(values: Readonly<Record<Name, readonly string[]>>): DaemonConf
     ...config,
     mtu: Number(values.mtu[0]),
     poolSize: Number(values.poolSize[0]),
+    poolMax: Number(values.poolMax[0]),
     poolMemoryMiB: Number(values.poolMemoryMiB[0]),
   };
 }

@@ -100,6 +100,7 @@ function openContainers(
     warm: {
       templates: config.template === 'on',
       poolSize: config.poolSize,
+      poolMax: config.poolMax,
       poolMemoryMiB: config.poolMemoryMiB,
       makeLayer: (directory, tar) => LayerConverter.convertInto(directory, mkfsErofs, tar),
     },

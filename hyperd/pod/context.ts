@@ -22,6 +22,8 @@ export interface Logger {
 
 /** How long things may take before they count as failed. */
 export interface Deadlines {
+  /** A start's wait for a VM that is being made for the pool. */
+  readonly claimMs: number;
   /** From the VM's first instruction to the agent's hello. */
   readonly agentMs: number;
   /** The agent's `start` request. */

@@ -66,6 +66,7 @@ export async function openContainerService(
       memoryMiB: Math.floor(totalmem() / mebibyte),
     },
     deadlines: {
+      claimMs: 5000,
       agentMs: driver.features.hardwareAccelerated ? agentMs.accelerated : agentMs.emulated,
       startMs: 60_000,
       requestMs: 10_000,

@@ -22,6 +22,8 @@ export class FakeTemplates implements TemplateAbility {
   readonly clones: TemplateVmConfig[] = [];
   /** Templates are made when this has settled. */
   gate: Promise<unknown> = Promise.resolve();
+  /** Clones are restored when this has settled. */
+  cloneGate: Promise<unknown> = Promise.resolve();
   /** Thrown by every launch of a clone. */
   cloneFailure: Error | null = null;
   readonly #driver: FakeGuestDriver;
@@ -51,6 +53,7 @@ export class FakeTemplates implements TemplateAbility {
     await readFile(memoryFile(config));
     if (this.cloneFailure !== null) throw this.cloneFailure;
     this.clones.push(config);
+    await unlessAborted(this.cloneGate, signal);
     return this.#power(config);
   }
 

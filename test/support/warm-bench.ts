@@ -27,6 +27,9 @@ class FakeHostMemory {
   }
 }
 
+/** Long enough for everything that a fake host and guest do. */
+const claimMs = 1000;
+
 /** A pod bench whose VMs may come from templates. */
 export class WarmBench implements AsyncDisposable {
   readonly pods: PodBench;
@@ -45,13 +48,13 @@ export class WarmBench implements AsyncDisposable {
     setUp: (bench: WarmBench) => void | Promise<void> = () => undefined,
   ): Promise<WarmBench> {
     const { promise: opened, resolve } = Promise.withResolvers<WarmBench>();
-    await PodBench.open({}, async (pods) => {
+    await PodBench.open({ claimMs }, async (pods) => {
       const bench = new WarmBench(pods);
       resolve(bench);
       pods.driver.templates = bench.templates;
       pods.programs.set('/rehearsal', () => Promise.resolve(0));
       pods.warm = {
-        ...{ templates: true, poolSize: 0, poolMemoryMiB: 512 },
+        ...{ templates: true, poolSize: 0, poolMax: 0, poolMemoryMiB: 512 },
         makeLayer,
         openMemory: (directory) => openDirectories(directory, () => !bench.keepsMounts),
         hostMemory: bench.memory,

@@ -2,6 +2,7 @@ import { messageOf } from '../../base/error.ts';
 import type { TemplateShape } from '../../hypervisor/driver.ts';
 import type { PodContext } from '../context.ts';
 import { type BlankVm, launchBlank } from './blank-vm.ts';
+import { Demand } from './demand.ts';
 import type { HostMemory } from './host-memory.ts';
 import { rehearse } from './rehearsal.ts';
 import type { TemplateStore } from './template-store.ts';
@@ -10,8 +11,10 @@ import { shapeName, type Template } from './template.ts';
 export interface WarmPoolOptions {
   readonly templates: TemplateStore;
   readonly shape: TemplateShape;
-  /** VMs that wait; 0: none. */
-  readonly size: number;
+  /** VMs that wait at least; 0: no pool. */
+  readonly minSize: number;
+  /** VMs that wait at most, however many were asked for at once. */
+  readonly maxSize: number;
   /** Host memory that all waiting VMs may take together. */
   readonly maxMemoryMiB: number;
   readonly hostMemory: HostMemory;
@@ -23,15 +26,24 @@ const checkMs = 5000;
 const retryMs = 10_000;
 const fillMs = 60_000;
 
+/** The VM that is being made, and who gets it instead of the pool. */
+interface Making {
+  claim: ((blank: BlankVm | null) => void) | null;
+}
+
 /**
- * Paused clones that have rehearsed a start: taking one costs next to nothing. They are filled up one
- * after the other while no container is being started, and belong to nobody until they are taken.
+ * Paused clones that have rehearsed a start: taking one costs next to nothing. They belong to nobody until
+ * they are taken, and are as many as were taken at the busiest time of late. The pool is filled up while no
+ * container is being started; when it is empty, also meanwhile.
  */
 export class WarmPool implements AsyncDisposable {
   readonly #context: PodContext;
   readonly #options: WarmPoolOptions;
   readonly #waiting: BlankVm[] = [];
+  readonly #demand = new Demand();
   readonly #stop = new AbortController();
+  #making: Making | null = null;
+  #wakeFilling: () => void = () => undefined;
   #filling: Promise<void> | null = null;
   #givingUp: Promise<void> = Promise.resolve();
   #notBefore = 0;
@@ -42,8 +54,11 @@ export class WarmPool implements AsyncDisposable {
     this.#options = options;
   }
 
+  /** How many VMs are to wait. */
   get size(): number {
-    return this.#options.size;
+    const { minSize, maxSize } = this.#options;
+    if (minSize === 0) return 0;
+    return Math.max(minSize, Math.min(maxSize, this.#demand.peak(Date.now())));
   }
 
   get waiting(): readonly BlankVm[] {
@@ -55,15 +70,44 @@ export class WarmPool implements AsyncDisposable {
     return this.#stop.signal.aborted || this.#context.closing.aborted;
   }
 
-  /** A waiting VM of this shape, still paused; it is the caller's now. */
-  take(shape: TemplateShape): BlankVm | null {
+  /**
+   * A VM of this shape, paused or not, that is the caller's now. Where none waits but one is being made, it
+   * is that one as soon as it is of use. null: there is none, or its making has failed.
+   */
+  async take(shape: TemplateShape, signal: AbortSignal): Promise<BlankVm | null> {
     if (shapeName(shape) !== shapeName(this.#options.shape)) return null;
-    return this.#waiting.shift() ?? null;
+    this.#demand.note(Date.now());
+    const waiting = this.#waiting.shift();
+    this.refill();
+    return waiting ?? (await this.#claim(signal));
+  }
+
+  async #claim(signal: AbortSignal): Promise<BlankVm | null> {
+    signal.throwIfAborted();
+    const making = this.#making;
+    if (making === null || making.claim !== null) return null;
+    const { promise, resolve } = Promise.withResolvers<BlankVm | null>();
+    making.claim = resolve;
+    const patience = AbortSignal.timeout(this.#context.deadlines.claimMs);
+    // At once, not in the next turn: from here on a VM that gets ready is the pool's.
+    const giveUp = (): void => {
+      making.claim = null;
+      resolve(null);
+    };
+    AbortSignal.any([signal, patience]).addEventListener('abort', giveUp, { once: true });
+    const blank = await promise;
+    if (blank === null) signal.throwIfAborted();
+    return blank;
   }
 
   /** Fills the pool up in the background. */
   refill(): void {
-    if (this.#filling !== null || this.#isClosing || Date.now() < this.#notBefore) return;
+    if (this.#isClosing) return;
+    this.#timer ??= setInterval(() => {
+      void this.#adjust();
+    }, checkMs).unref();
+    if (this.#waiting.length === 0) this.#wakeFilling();
+    if (this.#filling !== null || Date.now() < this.#notBefore) return;
     this.#filling = this.#fill().finally(() => {
       this.#filling = null;
     });
@@ -85,9 +129,9 @@ export class WarmPool implements AsyncDisposable {
       while (await this.#isWanting()) {
         const template = templates.find(shape) ?? (await templates.make(shape));
         if (template === null) return;
-        await this.#options.untilIdle();
+        await this.#untilWorthIt();
         if (!(await this.#isWanting())) return;
-        this.#add(await this.#prepare(template));
+        await this.#make(template);
       }
     } catch (cause) {
       if (this.#isClosing) return;
@@ -97,30 +141,54 @@ export class WarmPool implements AsyncDisposable {
     }
   }
 
+  /** Resolves when no container is being started, or no VM waits any more. */
+  async #untilWorthIt(): Promise<void> {
+    if (this.#waiting.length === 0) return;
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    this.#wakeFilling = () => {
+      resolve(undefined);
+    };
+    await Promise.race([this.#options.untilIdle(), promise]);
+  }
+
   /** A template whose clone fails is discarded: the next one would fail in the same way, for ever. */
-  async #prepare(template: Template): Promise<BlankVm> {
+  async #make(template: Template): Promise<void> {
+    const making: Making = { claim: null };
+    this.#making = making;
     try {
-      return await this.#launch(template);
+      await this.#launch(template, making);
     } catch (thrown) {
       if (!this.#isClosing) await this.#options.templates.discard(template);
       throw thrown;
+    } finally {
+      this.#making = null;
+      making.claim?.(null);
     }
   }
 
-  /** A clone that has rehearsed and is paused. */
-  async #launch(template: Template): Promise<BlankVm> {
+  /** A clone that has rehearsed and is paused; who waits for it gets it without. */
+  async #launch(template: Template, making: Making): Promise<void> {
     const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(fillMs)]);
     await using undo = new AsyncDisposableStack();
     const blank = await launchBlank(this.#context, template, signal);
     undo.use(blank.resources);
-    const { vm, agent, exits, tap } = blank;
+    const isTaken = (): boolean => {
+      making.claim?.(blank);
+      return making.claim !== null;
+    };
+    if (!isTaken()) {
+      await this.#rehearse(blank, signal);
+      if (!isTaken()) this.#add(blank);
+    }
+    undo.move();
+  }
+
+  async #rehearse({ vm, agent, exits, tap }: BlankVm, signal: AbortSignal): Promise<void> {
     const { runDirectory } = vm.record;
     const { layerFile } = this.#options;
     const machine = { vm, agent, exits, hasNic: tap !== null, runDirectory };
     await rehearse(this.#context, machine, { layerFile, signal });
     await vm.pause();
-    undo.move();
-    return blank;
   }
 
   #add(blank: BlankVm): void {
@@ -133,13 +201,10 @@ export class WarmPool implements AsyncDisposable {
       await blank.resources.disposeAsync();
       this.refill();
     });
-    this.#timer ??= setInterval(() => {
-      void this.#shrink();
-    }, checkMs).unref();
   }
 
   async #isWanting(): Promise<boolean> {
-    if (this.#isClosing || this.#waiting.length >= this.#options.size) return false;
+    if (this.#isClosing || this.#waiting.length >= this.size) return false;
     const { hostMemory, maxMemoryMiB } = this.#options;
     if (await hostMemory.isScarce()) return false;
     const used = await Promise.all(
@@ -150,16 +215,18 @@ export class WarmPool implements AsyncDisposable {
     return sum <= maxMemoryMiB;
   }
 
-  /** Gives one VM up when the host is short of memory, and fills up again when it is not. */
-  async #shrink(): Promise<void> {
-    if (await this.#options.hostMemory.isScarce()) {
-      const blank = this.#waiting.pop();
-      if (blank === undefined) return;
-      this.#context.logger.info({}, 'the host is short of memory: a waiting VM is given up');
-      this.#givingUp = blank.resources.disposeAsync();
-      await this.#givingUp;
-    } else {
+  /** Gives one VM up when the host is short of memory or so many are not needed any more; else fills up. */
+  async #adjust(): Promise<void> {
+    const isScarce = await this.#options.hostMemory.isScarce();
+    if (!isScarce && this.#waiting.length <= this.size) {
       this.refill();
+      return;
     }
+    const blank = this.#waiting.pop();
+    if (blank === undefined) return;
+    const why = isScarce ? 'the host is short of memory' : 'fewer are asked for';
+    this.#context.logger.info({}, `${why}: a waiting VM is given up`);
+    this.#givingUp = blank.resources.disposeAsync();
+    await this.#givingUp;
   }
 }

@@ -17,8 +17,10 @@ import { WarmPool } from './warm-pool.ts';
 /** What the daemon's configuration says about quick starts. */
 export interface WarmConfig {
   readonly templates: boolean;
-  /** VMs that wait for a pod; 0: none. */
+  /** VMs that wait for a pod at least; 0: none. */
   readonly poolSize: number;
+  /** VMs that wait at most, when more were asked for at once. */
+  readonly poolMax: number;
   readonly poolMemoryMiB: number;
   /** Makes an EROFS image of a tar in a directory, and returns its path. */
   readonly makeLayer: (directory: string, tar: AsyncIterable<Buffer>) => Promise<string>;
@@ -78,14 +80,14 @@ export class WarmVms implements AsyncDisposable {
       const { templates: ability } = driver;
       const templates = await TemplateStore.open(context, { ability, usual: shape, ...files });
       undo.defer(() => templates.settled());
-      const { poolSize, poolMemoryMiB: maxMemoryMiB } = config;
-      const filling = { size: poolSize, maxMemoryMiB, layerFile, untilIdle };
+      const { poolSize: minSize, poolMax: maxSize, poolMemoryMiB: maxMemoryMiB } = config;
+      const filling = { minSize, maxSize, maxMemoryMiB, layerFile, untilIdle };
       const host = { hostMemory: config.hostMemory ?? hostMemory };
       const pool = undo.use(new WarmPool(context, { templates, shape, ...filling, ...host }));
       const usual = shapeName(shape);
       const warm = new WarmVms(context, { templates, pool, usual, starts });
       pool.refill();
-      if (poolSize === 0 && templates.find(shape) === null) void templates.make(shape);
+      if (minSize === 0 && templates.find(shape) === null) void templates.make(shape);
       warm.#resources = undo.move();
       return warm;
     } catch (cause) {
@@ -122,7 +124,7 @@ export class WarmVms implements AsyncDisposable {
     const slots = this.#context.driver.templates?.diskSlots;
     if (slots === undefined || layerCount > slots.readOnly) return null;
     const shape = shapeOf(this.#context, size);
-    const waiting = this.#pool.take(shape);
+    const waiting = await this.#pool.take(shape, signal);
     if (waiting !== null) return { ...waiting, origin: 'pool' };
     const template = this.#templates.find(shape);
     if (template === null) {

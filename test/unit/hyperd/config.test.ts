@@ -1,5 +1,5 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { tmpdir, totalmem } from 'node:os';
 import path from 'node:path';
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -78,13 +78,19 @@ test('a configuration file that was named must be there', async () => {
 });
 
 test('VMs start from templates and two of them wait, unless something else is said', async () => {
-  const usual = { template: 'on', poolSize: 2, poolMemoryMiB: 512 };
+  const usual = { template: 'on', poolSize: 2, poolMax: 20 };
   await expect(read([])).resolves.toMatchObject(usual);
-  const flags = ['--template=off', '--pool-size', '0', '--pool-memory', '2048'];
-  const changed = { template: 'off', poolSize: 0, poolMemoryMiB: 2048 };
+  const flags = ['--template=off', '--pool-size', '0', '--pool-max=7', '--pool-memory', '2048'];
+  const changed = { template: 'off', poolSize: 0, poolMax: 7, poolMemoryMiB: 2048 };
   await expect(read(flags)).resolves.toMatchObject(changed);
-  const file = { template: 'off', 'pool-size': 0, 'pool-memory': '2048' };
+  const file = { template: 'off', 'pool-size': 0, 'pool-max': 7, 'pool-memory': '2048' };
   await expect(read([], file)).resolves.toMatchObject(changed);
+});
+
+test('waiting VMs may take a tenth of the host, and 512 MiB wherever they run', async () => {
+  const { poolMemoryMiB } = await read([]);
+  const tenth = Math.floor(totalmem() / 1024 ** 2 / 10);
+  expect(poolMemoryMiB).toBe(Math.max(512, tenth));
 });
 
 test.each([
@@ -94,6 +100,7 @@ test.each([
   [['--pool-size=-1'], '--pool-size: "-1" must be a number from 0 to 1000'],
   [['--pool-size', '1.5'], '--pool-size: "1.5" must be a number from 0 to 1000'],
   [['--pool-size', '1001'], '--pool-size: "1001" must be a number from 0 to 1000'],
+  [['--pool-max', '-1'], '--pool-max: "-1" must be a number from 0 to 1000'],
   [['--pool-memory', '512M'], '--pool-memory: "512M" must be a number from 0 to 1048576'],
   [['--pool-memory='], '--pool-memory: "" must be a number from 0 to 1048576'],
 ])('%j names the flag and what it takes', async (args, fault) => {

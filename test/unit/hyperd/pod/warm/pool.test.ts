@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { afterEach, describe, expect, it, vi } from 'vitest';
 
+import type { FakeGuest } from '../../../../support/fake-guest.ts';
 import { WarmBench } from '../../../../support/warm-bench.ts';
 
 /** Long enough for everything that would happen at once. */
@@ -9,10 +10,30 @@ const aWhileMs = 60;
 const checkMs = 5000;
 const retryMs = 10_000;
 const remakeMs = 60_000;
+const demandMs = 10 * 60_000;
 
 afterEach(() => {
   vi.useRealTimers();
 });
+
+/** A start that waits for an agent that says nothing, until it is ended. */
+async function startSlowly(bench: WarmBench) {
+  const { driver } = bench.pods;
+  const { prepare } = driver;
+  const { promise: booted, resolve } = Promise.withResolvers<FakeGuest>();
+  driver.prepare = (guest) => {
+    guest.isSilent = true;
+    resolve(guest);
+  };
+  const starting = bench.start({ Memory: 2 ** 28 });
+  const guest = await booted;
+  driver.prepare = prepare;
+  const end = async (): Promise<void> => {
+    guest.end({ reason: 'crashed', detail: 'test' });
+    await expect(starting).rejects.toThrow('waiting for the agent');
+  };
+  return { end, [Symbol.asyncDispose]: end };
+}
 
 describe('the pool', () => {
   it('gives its VMs to containers, and fills up again', async () => {
@@ -39,11 +60,11 @@ describe('the pool', () => {
   it('that is empty leaves containers to the template', async () => {
     await using bench = await WarmBench.open({ poolSize: 1 });
     await bench.untilWaiting(1);
-    // Nothing more gets ready.
-    bench.pods.programs.set('/rehearsal', () => new Promise(() => undefined));
+    bench.templates.cloneFailure = new Error('no more processes');
     expect(await bench.start()).toBe('pool');
-    expect(await bench.start()).toBe('template');
-    expect(await bench.start()).toBe('template');
+    await expect.poll(() => bench.pods.warnings).toHaveLength(1);
+    bench.templates.cloneFailure = null;
+    expect(await bench.start()).toBe('boot');
   });
 
   it('has nothing for containers of another size', async () => {
@@ -53,27 +74,24 @@ describe('the pool', () => {
     expect(bench.waiting).toHaveLength(1);
   });
 
-  it('waits with its work while a container is being started', async () => {
-    await using bench = await WarmBench.open({ poolSize: 1 });
-    await bench.untilWaiting(1);
-    const { driver } = bench.pods;
-    const { prepare } = driver;
-    driver.prepare = (guest) => {
-      guest.isSilent = true;
-    };
-    const [waiting] = bench.waiting;
-    const starting = bench.start({ Memory: 2 ** 28 });
-    await expect.poll(() => driver.launched).toHaveLength(1);
-    driver.prepare = prepare;
+  it('with VMs left waits with its work while a container is being started', async () => {
+    await using bench = await WarmBench.open({ poolSize: 2 });
+    await bench.untilWaiting(2);
+    await using slow = await startSlowly(bench);
+    const [first, second] = bench.waiting;
 
-    waiting?.end({ reason: 'crashed', detail: 'test' });
+    first?.end({ reason: 'crashed', detail: 'test' });
     await delay(aWhileMs);
-    expect(bench.templates.clones).toHaveLength(1);
-
-    driver.guest.end({ reason: 'crashed', detail: 'test' });
-    await expect(starting).rejects.toThrow('waiting for the agent');
-    await bench.untilWaiting(1);
     expect(bench.templates.clones).toHaveLength(2);
+
+    // Empty, it waits no longer.
+    second?.end({ reason: 'crashed', detail: 'test' });
+    await bench.untilWaiting(1);
+    await delay(aWhileMs);
+    expect(bench.templates.clones).toHaveLength(3);
+
+    await slow.end();
+    await bench.untilWaiting(2);
   });
 
   it('replaces a waiting VM that dies', async () => {
@@ -124,6 +142,125 @@ describe('the pool', () => {
     await bench.untilWaiting(1);
     expect(await bench.start()).toBe('pool');
     expect(bench.pods.warnings).toHaveLength(2);
+  });
+});
+
+describe('a container that comes while the only VM is being made', () => {
+  it('gets it after its rehearsal', async () => {
+    await using bench = await WarmBench.open({ poolSize: 1 });
+    await bench.untilWaiting(1);
+    const { promise: rehearsed, resolve } = Promise.withResolvers<number>();
+    bench.pods.programs.set('/rehearsal', () => rehearsed);
+    expect(await bench.start()).toBe('pool');
+    await expect.poll(() => bench.pods.driver.alive.size).toBe(2);
+
+    const starting = bench.start();
+    await delay(aWhileMs);
+    bench.pods.programs.set('/rehearsal', () => Promise.resolve(0));
+    resolve(0);
+
+    expect(await starting).toBe('pool');
+    expect(bench.pods.driver.guest.isPaused).toBe(false);
+    await bench.untilWaiting(1);
+    expect(bench.templates.clones).toHaveLength(3);
+  });
+
+  it('gets it without a rehearsal that has not begun', async () => {
+    await using bench = await WarmBench.open({ poolSize: 1 });
+    await bench.untilWaiting(1);
+    const { promise: restored, resolve } = Promise.withResolvers<undefined>();
+    bench.templates.cloneGate = restored;
+    expect(await bench.start()).toBe('pool');
+    await expect.poll(() => bench.templates.clones).toHaveLength(2);
+
+    const starting = bench.start();
+    await delay(aWhileMs);
+    bench.templates.cloneGate = Promise.resolve();
+    resolve(undefined);
+
+    expect(await starting).toBe('pool');
+    const [, second] = bench.pods.driver.alive.values();
+    expect(second?.requests.map(({ method }) => method)).toEqual(['start']);
+    expect(bench.pods.warnings).toEqual([]);
+  });
+
+  it('is the only one: the next one gets a clone of its own', async () => {
+    await using bench = await WarmBench.open({ poolSize: 1 });
+    await bench.untilWaiting(1);
+    const { promise: restored, resolve } = Promise.withResolvers<undefined>();
+    bench.templates.cloneGate = restored;
+    await bench.start();
+    await expect.poll(() => bench.templates.clones).toHaveLength(2);
+    const first = bench.start();
+    await delay(aWhileMs);
+    bench.templates.cloneGate = Promise.resolve();
+
+    expect(await bench.start()).toBe('template');
+    resolve(undefined);
+    expect(await first).toBe('pool');
+  });
+
+  it('gets one of its own when that takes too long, and the pool keeps the other', async () => {
+    await using bench = await WarmBench.open({ poolSize: 1 });
+    await bench.untilWaiting(1);
+    const { promise: restored, resolve } = Promise.withResolvers<undefined>();
+    bench.templates.cloneGate = restored;
+    await bench.start();
+    await expect.poll(() => bench.templates.clones).toHaveLength(2);
+    bench.templates.cloneGate = Promise.resolve();
+
+    expect(await bench.start()).toBe('template');
+    resolve(undefined);
+    await bench.untilWaiting(1);
+    expect(bench.templates.clones).toHaveLength(3);
+  });
+
+  it('gets one of its own when the making fails', async () => {
+    await using bench = await WarmBench.open({ poolSize: 1 });
+    await bench.untilWaiting(1);
+    const { promise: rehearsed, resolve } = Promise.withResolvers<number>();
+    bench.pods.programs.set('/rehearsal', () => rehearsed);
+    await bench.start();
+    await expect.poll(() => bench.pods.driver.alive.size).toBe(2);
+
+    const starting = bench.start();
+    await delay(aWhileMs);
+    resolve(7);
+
+    // Its template is not used again either.
+    expect(await starting).toBe('boot');
+    expect(bench.pods.warnings).toHaveLength(1);
+  });
+});
+
+describe('the size of the pool', () => {
+  it('follows what was asked for at once, up to its limit, and goes down again', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'Date'] });
+    await using bench = await WarmBench.open({ poolSize: 1, poolMax: 3 });
+    await bench.untilWaiting(1);
+    await Promise.all([bench.start(), bench.start()]);
+    await bench.untilWaiting(2);
+    await Promise.all([bench.start(), bench.start(), bench.start(), bench.start()]);
+    await bench.untilWaiting(3);
+
+    vi.setSystemTime(Date.now() + demandMs);
+    vi.advanceTimersByTime(checkMs);
+    await bench.untilWaiting(2);
+    vi.advanceTimersByTime(checkMs);
+    await bench.untilWaiting(1);
+    vi.advanceTimersByTime(checkMs);
+    await delay(aWhileMs);
+    expect(bench.waiting).toHaveLength(1);
+    expect(bench.pods.warnings).toEqual([]);
+  });
+
+  it('of none stays none', async () => {
+    await using bench = await WarmBench.open({ poolSize: 0, poolMax: 3 });
+    await bench.untilMade(1);
+    expect(await bench.start()).toBe('template');
+    expect(await bench.start()).toBe('template');
+    await delay(aWhileMs);
+    expect(bench.waiting).toHaveLength(0);
   });
 });
 
