@@ -29,6 +29,8 @@ import type { Channel, Sys } from './sys/sys.ts';
 const portName = 'hyper.control';
 const nothing: Empty = {};
 
+type MemoryAtBoot = Pick<GuestHello, 'memoryTotalKiB' | 'memoryAvailableKiB'>;
+
 /** Everything that hyperstart does after boot: the pod, its containers, and who asks for them. */
 export class Agent {
   readonly #sys: Sys;
@@ -42,6 +44,7 @@ export class Agent {
   readonly #shutdown: Shutdown;
   #pod: 'bare' | 'configuring' | 'configured' = 'bare';
   #isPrepared = false;
+  #memory: MemoryAtBoot | null = null;
 
   /** Opens the channel; from then on the event loop drives everything. */
   constructor(sys: Sys, timeline: BootTimeline) {
@@ -120,16 +123,13 @@ export class Agent {
   }
 
   #hello(): GuestHello {
-    const meminfo = kernelFile(this.#sys, '/proc/meminfo') ?? '';
-    const kib = (name: string): number =>
-      Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(meminfo)?.[1] ?? '0');
+    this.#memory ??= readMemory(this.#sys);
     return {
       type: 'hello',
       protocolVersion,
       kernelRelease: this.#sys.kernelRelease(),
       bootTimeline: this.#timeline,
-      memoryTotalKiB: kib('MemTotal'),
-      memoryAvailableKiB: kib('MemAvailable'),
+      ...this.#memory,
       processes: this.#processes.statuses(),
     };
   }
@@ -238,4 +238,11 @@ export class Agent {
     await configureNetwork(context, pod, cancellation);
     this.#pod = 'configured';
   }
+}
+
+function readMemory(sys: Sys): MemoryAtBoot {
+  const meminfo = kernelFile(sys, '/proc/meminfo') ?? '';
+  const kib = (name: string): number =>
+    Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(meminfo)?.[1] ?? '0');
+  return { memoryTotalKiB: kib('MemTotal'), memoryAvailableKiB: kib('MemAvailable') };
 }

@@ -1,6 +1,7 @@
 import type { Cancellation } from './cancellation.ts';
 import type { DeviceWatcher } from './devices.ts';
 import { kernelFile } from './files.ts';
+import { switchIpv6 } from './ipv6.ts';
 import type { ParkedDevices } from './parked-devices.ts';
 import type { InterfaceConfig, PodConfig } from './protocol/message.ts';
 import { during, RequestError } from './request-error.ts';
@@ -37,7 +38,8 @@ export async function configureNetwork(
       cancellation,
     );
     during(`configuring network interface ${config.name}`, () => {
-      configureInterface(sys, index, config);
+      const hasIpv6 = !parked.isWithoutIpv6(config.deviceMacAddress);
+      configureInterface(sys, index, { ...config, hasIpv6 });
     });
     indexes.set(config.name, index);
   }
@@ -55,7 +57,12 @@ export async function configureNetwork(
   }
 }
 
-function configureInterface(sys: Sys, index: number, config: InterfaceConfig): void {
+interface Interface extends InterfaceConfig {
+  /** As the interface is now. */
+  readonly hasIpv6: boolean;
+}
+
+function configureInterface(sys: Sys, index: number, config: Interface): void {
   const holder = indexByName(sys, config.name);
   if (holder !== index) {
     // Another NIC, still unused or yet to be named, came up under this name.
@@ -65,6 +72,9 @@ function configureInterface(sys: Sys, index: number, config: InterfaceConfig): v
   if (config.macAddress !== config.deviceMacAddress) {
     sys.network.setMacAddress(index, config.macAddress);
   }
+  const wantsIpv6 = config.addresses.some((address) => address.includes(':'));
+  // As with Docker: without an IPv6 address there is no link-local one either.
+  if (config.hasIpv6 !== wantsIpv6) switchIpv6(sys, config.name, wantsIpv6);
   sys.network.setUp(index, config.mtu);
   for (const address of config.addresses) sys.network.addAddress(index, address);
 }

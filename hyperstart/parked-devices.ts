@@ -1,4 +1,5 @@
 import { entriesOf, kernelFile } from './files.ts';
+import { switchIpv6 } from './ipv6.ts';
 import type { AsideStep, Sys } from './sys/sys.ts';
 
 const bus = '/sys/bus/virtio';
@@ -25,6 +26,8 @@ export class ParkedDevices {
   readonly #names = new Map<string, string>();
   /** sysfs files that bring the driver back, and the word to write there, by serial or MAC address. */
   readonly #parked = new Map<string, { readonly bindFile: string; readonly device: string }>();
+  /** MAC addresses of the NICs whose interface was made without IPv6. */
+  readonly #withoutIpv6 = new Set<string>();
 
   constructor(sys: Sys) {
     this.#sys = sys;
@@ -32,7 +35,8 @@ export class ParkedDevices {
 
   /**
    * Takes the driver from every disk and NIC. A NIC gets it back at once: its interface is a fresh one then,
-   * down and without address, and the next pod need not wait for it.
+   * down and without address, and the next pod need not wait for it. It has no IPv6 either, as for most pods:
+   * switching that off at the start would take longer.
    */
   park(): void {
     for (const driver of drivers) {
@@ -41,9 +45,24 @@ export class ParkedDevices {
         if (key === null) continue;
         this.#names.set(device, key);
         this.#unbind(driver, device, key);
-        if (driver === nics) this.unpark(key);
+        if (driver === nics) this.#renewNic(key);
       }
     }
+  }
+
+  #renewNic(key: string): void {
+    switchIpv6(this.#sys, 'default', false);
+    try {
+      this.unpark(key);
+    } finally {
+      switchIpv6(this.#sys, 'default', true);
+    }
+    this.#withoutIpv6.add(key);
+  }
+
+  /** Whether a NIC's interface was made without IPv6. */
+  isWithoutIpv6(macAddress: string): boolean {
+    return this.#withoutIpv6.has(macAddress);
   }
 
   /** Takes the driver from the NICs that the pod does not use, once they have been parked before. */
@@ -58,6 +77,7 @@ export class ParkedDevices {
   unpark(key: string): void {
     const parked = this.#parked.get(key);
     if (parked === undefined) return;
+    this.#withoutIpv6.delete(key);
     this.#sys.writeFile(parked.bindFile, parked.device);
     this.#parked.delete(key);
   }

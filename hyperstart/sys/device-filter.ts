@@ -16,21 +16,48 @@ const instructionBytes = 8;
 const loadBytes = 32;
 const attachBytes = 16;
 
-/** Puts every process of a cgroup and of those below it under a device program. */
-export function limitDevices(kernel: Kernel, cgroup: string, program: ArrayBuffer): void {
-  const flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
-  const group = kernel.call(`open ${cgroup}`, 'openat', AT_FDCWD, cgroup, flags, 0);
-  try {
-    const loaded = load(kernel, program);
-    try {
-      attach(kernel, group, loaded);
-    } finally {
-      // The cgroup keeps the program.
-      kernel.close(loaded);
-    }
-  } finally {
-    kernel.close(group);
+/**
+ * Puts the processes of cgroups under device programs. Most containers have the same one, which the kernel
+ * takes long to verify: the last is kept, loaded.
+ */
+export class DeviceFilter {
+  readonly #kernel: Kernel;
+  #program: ArrayBuffer | null = null;
+  #loaded = -1;
+
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel;
   }
+
+  /** Every process of a cgroup, and of those below it. */
+  limit(cgroup: string, program: ArrayBuffer): void {
+    const kernel = this.#kernel;
+    const flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+    const group = kernel.call(`open ${cgroup}`, 'openat', AT_FDCWD, cgroup, flags, 0);
+    try {
+      attach(kernel, group, this.#load(program));
+    } finally {
+      kernel.close(group);
+    }
+  }
+
+  /** Descriptor of the program in the kernel. */
+  #load(program: ArrayBuffer): number {
+    if (this.#program !== null) {
+      if (isSame(this.#program, program)) return this.#loaded;
+      this.#program = null;
+      this.#kernel.close(this.#loaded);
+    }
+    this.#loaded = load(this.#kernel, program);
+    this.#program = program;
+    return this.#loaded;
+  }
+}
+
+function isSame(one: ArrayBuffer, other: ArrayBuffer): boolean {
+  if (one.byteLength !== other.byteLength) return false;
+  const bytes = new Uint8Array(other);
+  return new Uint8Array(one).every((byte, index) => byte === bytes[index]);
 }
 
 function load(kernel: Kernel, program: ArrayBuffer): number {

@@ -1,7 +1,7 @@
 import * as native from 'hyper:native';
 
 import { AsideCalls } from './aside.ts';
-import { limitDevices } from './device-filter.ts';
+import { DeviceFilter } from './device-filter.ts';
 import { Events } from './events.ts';
 import { Files } from './files.ts';
 import { Kernel } from './kernel.ts';
@@ -17,6 +17,7 @@ const files = new Files(kernel);
 const machine = new Machine(kernel);
 const events = new Events(kernel);
 const aside = new AsideCalls(kernel);
+const deviceFilter = new DeviceFilter(kernel);
 const spawner = new Spawner({ kernel, files, aside });
 
 /** The real thing, over the C module. */
@@ -98,7 +99,7 @@ export const nativeSys: Sys = {
     events.setTimer(milliseconds, callback);
   },
   limitDevices: (cgroup, program) => {
-    limitDevices(kernel, cgroup, program);
+    deviceFilter.limit(cgroup, program);
   },
   spawn: (options) => spawner.spawn(options),
   signalProcess: (pid, signal) => {

@@ -185,6 +185,8 @@ export class FakeSys implements Sys {
 
   writeFile(path: string, text: string, mode?: number): void {
     this.#throwPlanned(`write ${path}`);
+    if (/disable_ipv6$|virtio_net/.test(path)) this.journal.push(`write ${path} ${text}`);
+    if (path.endsWith('/disable_ipv6')) return;
     this.files.write(path, text, mode);
     if (path.startsWith('/sys/bus/virtio/drivers/')) this.virtio.written(path, text);
     if (!path.startsWith(cgroupRoot)) return;

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 
 import type { PodConfig } from '../../../hyperstart/protocol/message.ts';
+import { SysError } from '../../../hyperstart/sys/sys.ts';
 import { containerConfig, GuestBench, podConfig } from '../../support/guest-bench.ts';
 
 const interfaces = [
@@ -49,6 +50,23 @@ describe('the network of the pod', () => {
       'up 3 1400',
       'route 0.0.0.0/0 172.18.0.1 2',
     ]);
+  });
+
+  it('has IPv6 on the interfaces that have an address of it, as with Docker', async () => {
+    guest.sys.plugNic(2, 'eth0', '02:42:00:00:00:01');
+    guest.sys.plugNic(3, 'eth1', '02:42:00:00:00:02');
+    await guest.answer(start({ interfaces }));
+    const switches = guest.sys.journal.filter((entry) => entry.includes('disable_ipv6'));
+    expect(switches).toEqual(['write /proc/sys/net/ipv6/conf/eth1/disable_ipv6 1']);
+  });
+
+  it('needs no IPv6 of the kernel', async () => {
+    guest.sys.plugNic(2, 'eth0', '02:42:00:00:00:01');
+    guest.sys.plugNic(3, 'eth1', '02:42:00:00:00:02');
+    const file = '/proc/sys/net/ipv6/conf/eth1/disable_ipv6';
+    guest.sys.failures.set(`write ${file}`, new SysError(`write ${file}`, 'ENOENT', 'none'));
+    const answer = await guest.answer(start({ interfaces }));
+    expect(answer).toMatchObject({ timeline: {} });
   });
 
   it('swaps names that the kernel gave the other way round', async () => {

@@ -91,6 +91,35 @@ describe('parking', () => {
   });
 });
 
+describe('a parked NIC', () => {
+  const conf = '/proc/sys/net/ipv6/conf';
+  const switches = () => guest.sys.journal.filter((entry) => entry.includes('disable_ipv6'));
+
+  it('comes back without IPv6, and interfaces of the pod itself have it', async () => {
+    await park();
+    const bind = guest.sys.journal.findIndex((entry) => entry.includes('virtio_net/bind'));
+    expect(guest.sys.journal[bind - 1]).toBe(`write ${conf}/default/disable_ipv6 1`);
+    expect(guest.sys.journal[bind + 1]).toBe(`write ${conf}/default/disable_ipv6 0`);
+  });
+
+  it('is left so for a pod without IPv6 address', async () => {
+    await park();
+    const before = switches().length;
+    const params = { pod: podConfig({ interfaces: [eth0] }), container: containerConfig() };
+    expect(await guest.request('start', params)).toMatchObject({ timeline: {} });
+    expect(switches()).toHaveLength(before);
+  });
+
+  it('gets it for a pod with such an address', async () => {
+    await park();
+    const before = switches().length;
+    const interfaces = [{ ...eth0, addresses: ['172.18.0.2/16', 'fd00::2/64'] }];
+    const params = { pod: podConfig({ interfaces }), container: containerConfig() };
+    expect(await guest.request('start', params)).toMatchObject({ timeline: {} });
+    expect(switches().slice(before)).toEqual([`write ${conf}/eth0/disable_ipv6 0`]);
+  });
+});
+
 describe('a parked guest', () => {
   it('finds its disks by serial, whatever name the kernel gives them now', async () => {
     await park();

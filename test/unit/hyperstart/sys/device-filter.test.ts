@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 
-import { limitDevices } from '../../../../hyperstart/sys/device-filter.ts';
+import { DeviceFilter } from '../../../../hyperstart/sys/device-filter.ts';
 import { getUint64, Kernel } from '../../../../hyperstart/sys/kernel.ts';
 import { FakeNative } from '../../../support/fake-native.ts';
 
@@ -24,10 +24,12 @@ function attributesOf(index: number): DataView {
   return new DataView(attributes as ArrayBuffer);
 }
 
-describe('limitDevices', () => {
+const programOf = (...bytes: readonly number[]): ArrayBuffer => new Uint8Array(bytes).buffer;
+
+describe('the device filter', () => {
   it('loads the program and attaches it to the group, beside those of others', () => {
     const program = new ArrayBuffer(24);
-    limitDevices(new Kernel(native), cgroup, program);
+    new DeviceFilter(new Kernel(native)).limit(cgroup, program);
     expect(native.argumentsOf('bpf').map(([command]) => command)).toEqual([
       BPF_PROG_LOAD,
       BPF_PROG_ATTACH,
@@ -44,15 +46,46 @@ describe('limitDevices', () => {
     ]);
   });
 
-  it('keeps no descriptor', () => {
-    limitDevices(new Kernel(native), cgroup, new ArrayBuffer(16));
-    expect(native.argumentsOf('close')).toEqual([[programFd], [groupFd]]);
+  it('loads a program once for the containers that have the same', () => {
+    const filter = new DeviceFilter(new Kernel(native));
+    filter.limit(cgroup, programOf(1, 2, 3, 4, 5, 6, 7, 8));
+    filter.limit(cgroup, programOf(1, 2, 3, 4, 5, 6, 7, 8));
+    expect(native.argumentsOf('bpf').map(([command]) => command)).toEqual([
+      BPF_PROG_LOAD,
+      BPF_PROG_ATTACH,
+      BPF_PROG_ATTACH,
+    ]);
+    expect(native.argumentsOf('close')).toEqual([[groupFd], [groupFd]]);
   });
 
-  it('keeps none when the kernel refuses the program', () => {
+  it('keeps the last program only', () => {
+    const filter = new DeviceFilter(new Kernel(native));
+    filter.limit(cgroup, programOf(1, 2, 3, 4, 5, 6, 7, 8));
+    filter.limit(cgroup, programOf(1, 2, 3, 4, 5, 6, 7, 9));
+    filter.limit(cgroup, new ArrayBuffer(16));
+    const commands = native.argumentsOf('bpf').map(([command]) => command);
+    expect(commands.filter((command) => command === BPF_PROG_LOAD)).toHaveLength(3);
+    const closed = native.argumentsOf('close').filter(([fd]) => fd === programFd);
+    expect(closed).toHaveLength(2);
+  });
+
+  it('that was refused is tried again', () => {
+    const filter = new DeviceFilter(new Kernel(native));
+    const { handlers } = native;
+    const good = handlers.get('bpf');
+    handlers.set('bpf', () => -EACCES);
+    expect(() => {
+      filter.limit(cgroup, new ArrayBuffer(16));
+    }).toThrow('load the device program');
+    if (good !== undefined) handlers.set('bpf', good);
+    filter.limit(cgroup, new ArrayBuffer(16));
+    expect(native.argumentsOf('bpf')).toHaveLength(3);
+  });
+
+  it('keeps no descriptor when the kernel refuses the program', () => {
     native.handlers.set('bpf', () => -EACCES);
     expect(() => {
-      limitDevices(new Kernel(native), cgroup, new ArrayBuffer(16));
+      new DeviceFilter(new Kernel(native)).limit(cgroup, new ArrayBuffer(16));
     }).toThrow('load the device program: Permission denied');
     expect(native.argumentsOf('close')).toEqual([[groupFd]]);
   });
