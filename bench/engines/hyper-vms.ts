@@ -18,25 +18,51 @@ export interface VmSummary {
 
 const pollMs = 100;
 const warmMs = 120_000;
+/** A pool that does not grow for so long has no memory to. */
+const steadyMs = 10_000;
 
-/** Resolves when hyperd has its template, and as many VMs waiting as it is to have. */
+/**
+ * Resolves when hyperd has its template, and as many VMs waiting as it is to have, or all that it has memory
+ * for.
+ */
 export async function untilWarm(engine: Engine, signal: AbortSignal): Promise<void> {
-  const { Templates: templates, PoolSize: poolSize } = await engine.api.json<{
-    Templates: boolean;
-    PoolSize: number;
-  }>('GET', '/hyper/version');
-  const isWarm = (): Promise<boolean> =>
-    poolSize > 0 ? hasWaiting(engine, poolSize) : startsFromTemplate(engine);
+  const { Templates: templates, PoolSize: poolSize } = await versionOf(engine);
+  if (!templates) return;
   const deadline = Date.now() + warmMs;
-  while (templates && !(await isWarm())) {
+  const pool = poolSize > 0 ? new PoolWatch(engine) : null;
+  while (!(await (pool?.isFull() ?? startsFromTemplate(engine)))) {
     if (Date.now() > deadline) throw new Error('hyperd does not get its VMs ready');
     await delay(pollMs, undefined, { signal });
   }
 }
 
-async function hasWaiting(engine: Engine, count: number): Promise<boolean> {
-  const vms = await engine.api.json<readonly VmSummary[]>('GET', '/hyper/vms');
-  return vms.filter(({ State }) => State === 'waiting').length === count;
+interface WarmVersion {
+  readonly Templates: boolean;
+  readonly PoolSize: number;
+}
+
+function versionOf(engine: Engine): Promise<WarmVersion> {
+  return engine.api.json<WarmVersion>('GET', '/hyper/version');
+}
+
+class PoolWatch {
+  readonly #engine: Engine;
+  #count = 0;
+  #sinceMs = Date.now();
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+  }
+
+  async isFull(): Promise<boolean> {
+    const vms = await this.#engine.api.json<readonly VmSummary[]>('GET', '/hyper/vms');
+    const count = vms.filter(({ State }) => State === 'waiting').length;
+    if (count !== this.#count) this.#sinceMs = Date.now();
+    this.#count = count;
+    if (count > 0 && Date.now() - this.#sinceMs > steadyMs) return true;
+    // Asked for each time: it follows the demand.
+    return count >= (await versionOf(this.#engine)).PoolSize;
+  }
 }
 
 async function startsFromTemplate(engine: Engine): Promise<boolean> {

@@ -59,6 +59,14 @@ export function mapSamples<T, R>(samples: Samples<T>, pick: (sample: T) => R): S
   return isAbsent(samples) ? samples : samples.map(pick);
 }
 
+/** Some of the samples. */
+export function mapAll<T>(
+  samples: Samples<T>,
+  pick: (all: readonly T[]) => readonly T[],
+): Samples<T> {
+  return isAbsent(samples) ? samples : pick(samples);
+}
+
 /** Both series run by run; the reason of the one that is absent. */
 export function combine(a: Series, b: Series, operation: (a: number, b: number) => number): Series {
   if (isAbsent(a)) return a;

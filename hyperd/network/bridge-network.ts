@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 
@@ -32,6 +32,7 @@ import type {
   PreparedTap,
 } from './network-manager.ts';
 import { type PortReservation, reservePort } from './port-reservation.ts';
+import { TapStock } from './tap-stock.ts';
 
 export interface BridgeNetworkConfig {
   /** Default `hyper0`. */
@@ -40,6 +41,9 @@ export interface BridgeNetworkConfig {
   readonly subnet?: string;
   readonly mtu?: number;
 }
+
+/** TAPs that wait for the next VMs. */
+const spareTaps = { size: 2, restMs: 500 };
 
 const candidateSubnets = [
   '172.29.0.0/16',
@@ -91,6 +95,7 @@ class BridgeNetwork implements NetworkManager {
   readonly #pool: AddressPool;
   readonly #firewall: Firewall;
   readonly #reservations = new Set<PortReservation>();
+  readonly #taps = new TapStock({ ...spareTaps, make: () => this.#makeTap() });
 
   constructor(info: NetworkInfo, pool: AddressPool, firewall: Firewall) {
     this.info = info;
@@ -112,10 +117,11 @@ class BridgeNetwork implements NetworkManager {
       const onIpv6 = everywhere.map((port) => ({ ...port, hostAddress: '::' }));
       ports.push(...(await this.#reservePorts(onIpv6, podAddress, undo)));
     }
-    const { gateway, mtu, bridgeName } = this.info;
+    const { gateway, mtu } = this.info;
+    const tap = config.tap ?? undo.use(await this.prepareTap());
     const record: EndpointRecord = {
       podId: config.podId,
-      tapName: config.tap?.tapName ?? tapNameOf(config.podId),
+      tapName: tap.tapName,
       macAddress: config.macAddress ?? macAddressOf(address),
       address: `${formatIpv4(address)}/${String(this.#pool.network.prefixLength)}`,
       gateway,
@@ -123,18 +129,18 @@ class BridgeNetwork implements NetworkManager {
       ports,
     };
     signal.throwIfAborted();
-    if (config.tap === undefined) {
-      await addTap(record.tapName, bridgeName, mtu);
-      undo.defer(() => this.#removeTap(record.tapName));
-    }
     await this.#firewall.add(record);
     undo.defer(() => this.#firewall.remove(record));
     signal.throwIfAborted();
     return new BridgeEndpoint(record, undo.move());
   }
 
-  async prepareTap(vmId: string): Promise<PreparedTap> {
-    const tapName = tapNameOf(vmId);
+  prepareTap(): Promise<PreparedTap> {
+    return this.#taps.take();
+  }
+
+  async #makeTap(): Promise<PreparedTap> {
+    const tapName = tapNameOf(randomBytes(6).toString('hex'));
     const { bridgeName, mtu } = this.info;
     await this.#firewall.guard(tapName);
     await using undo = new AsyncDisposableStack();
@@ -180,8 +186,9 @@ class BridgeNetwork implements NetworkManager {
     }
   }
 
-  /** Lets go of the ports; bridge, TAPs and rules stay for the pods that run on. */
+  /** Lets go of the ports; bridge, TAPs in use and rules stay for the pods that run on. */
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#taps[Symbol.asyncDispose]();
     await Promise.all([...this.#reservations].map((held) => held[Symbol.asyncDispose]()));
   }
 

@@ -1,8 +1,8 @@
 import { run } from '../base/subprocess.ts';
 
-/** The bridge's TAP devices are named so: `hyp` and the first hex digits of the pod's id. */
-export function tapNameOf(podId: string): string {
-  return `hyp${podId.slice(0, 11)}`;
+/** The bridge's TAP devices are named so: `hyp` and hex digits, at most 15 characters in all. */
+export function tapNameOf(digits: string): string {
+  return `hyp${digits}`;
 }
 
 interface Link {

@@ -4,8 +4,8 @@ export interface NetworkManager extends AsyncDisposable {
   readonly info: NetworkInfo;
   /** Gives a pod its address, TAP and published ports. On failure nothing is left behind. */
   createEndpoint(config: EndpointConfig, signal: AbortSignal): Promise<Endpoint>;
-  /** Makes a TAP for a VM whose pod is yet to come: it is on the bridge and lets nothing through. */
-  prepareTap(vmId: string): Promise<PreparedTap>;
+  /** A TAP for a VM whose pod is yet to come: it is on the bridge and lets nothing through. */
+  prepareTap(): Promise<PreparedTap>;
   /** Takes over an endpoint that outlived the daemon: re-reserves address and ports, checks the TAP. */
   adoptEndpoint(record: EndpointRecord): Promise<Endpoint>;
   /** Removes every TAP of ours that is none of `tapNames`. */

@@ -17,13 +17,14 @@ export class FakeNetwork implements NetworkManager {
   readonly endpoints = new Map<string, EndpointRecord>();
   /** Thrown instead of an endpoint. */
   endpointFailure: Error | null = null;
+  #nextTap = 1;
   #next = 2;
 
   async createEndpoint(config: EndpointConfig): Promise<Endpoint> {
     if (this.endpointFailure !== null) throw this.endpointFailure;
     const { podId, ports, macAddress, tap } = config;
     const number = this.#next++;
-    const own = tap ?? (await this.prepareTap(podId));
+    const own = tap ?? (await this.prepareTap());
     if (!this.taps.has(own.tapName)) throw new Error(`no TAP ${own.tapName}`);
     const record = {
       ...{ podId, tapName: own.tapName, gateway: this.info.gateway, mtu: this.info.mtu, ports },
@@ -33,8 +34,8 @@ export class FakeNetwork implements NetworkManager {
     return this.#endpoint(record, tap === undefined ? own : null);
   }
 
-  prepareTap(vmId: string): Promise<PreparedTap> {
-    const tapName = `tap${vmId.slice(0, 8)}`;
+  prepareTap(): Promise<PreparedTap> {
+    const tapName = `tap${String(this.#nextTap++)}`;
     this.taps.add(tapName);
     const remove = (): Promise<void> => {
       this.taps.delete(tapName);

@@ -37,7 +37,7 @@ export async function launchBlank(
   const id = randomBytes(32).toString('hex');
   const runDirectory = await makeRunDirectory(context, id, undo);
   const { shape, files } = template;
-  const tap = shape.hasNic && network !== null ? undo.use(await network.prepareTap(id)) : null;
+  const tap = shape.hasNic && network !== null ? undo.use(await network.prepareTap()) : null;
   const nic = tap === null ? null : blankNic(tap);
   const clone = { ...files, id, runDirectory, shape, nic };
   clock.end('prepare');

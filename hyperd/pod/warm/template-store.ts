@@ -137,7 +137,7 @@ export class TemplateStore {
     const id = randomBytes(32).toString('hex');
     await using undo = new AsyncDisposableStack();
     const runDirectory = await makeRunDirectory(this.#context, id, undo);
-    const tap = shape.hasNic && network !== null ? undo.use(await network.prepareTap(id)) : null;
+    const tap = shape.hasNic && network !== null ? undo.use(await network.prepareTap()) : null;
     const nic = tap === null ? null : blankNic(tap);
     await using half = new AsyncDisposableStack();
     const templateDirectory = path.join(sharedDirectory, id.slice(0, 20));
