@@ -4,8 +4,8 @@ import type { FileStatus, OpenedPath, Sys } from './sys/sys.ts';
 
 const maxTextBytes = 4 * 1024 * 1024;
 
-/** Errors that mean that a path of an image does not lead to anything. */
-export const absent = ['ENOENT', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG'] as const;
+/** Errors that mean that a path of an image leads to no directory. */
+const absent = ['ENOENT', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG'] as const;
 
 /** Status of a path within a root, symbolic links followed inside it; null when nothing is there. */
 export function statusInRoot(sys: Sys, root: string, path: string): FileStatus | null {
@@ -36,7 +36,7 @@ export function readTextInRoot(sys: Sys, root: string, path: string): string | n
 export function makeDirectoryInRoot(sys: Sys, root: string, path: string): void {
   let opened: OpenedPath;
   try {
-    opened = sys.openInRoot(root, path, 'directory');
+    opened = sys.makeInRoot(root, path);
   } catch (error) {
     if (!isErrno(error, ...absent, 'EEXIST')) throw error;
     throw notDirectory(path);
@@ -60,13 +60,8 @@ function withOpened<T>(
   path: string,
   use: (opened: OpenedPath) => T,
 ): T | null {
-  let opened: OpenedPath;
-  try {
-    opened = sys.openInRoot(root, path, 'none');
-  } catch (error) {
-    if (isErrno(error, ...absent)) return null;
-    throw error;
-  }
+  const opened = sys.findInRoot(root, path);
+  if (opened === null) return null;
   try {
     return use(opened);
   } finally {

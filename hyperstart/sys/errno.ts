@@ -3,6 +3,8 @@ export const EEXIST = 17;
 export const ENOTDIR = 20;
 export const EINVAL = 22;
 export const EMFILE = 24;
+export const ENAMETOOLONG = 36;
+export const ELOOP = 40;
 
 /** Names and texts of error numbers, which all Linux architectures but a few share. */
 const errors: Readonly<Record<number, readonly [name: string, text: string]>> = {

@@ -6,19 +6,21 @@ import {
   O_CLOEXEC,
   O_CREAT,
   O_DIRECTORY,
-  O_EXCL,
   O_PATH,
   O_RDONLY,
   O_TRUNC,
   O_WRONLY,
   RESOLVE_IN_ROOT,
 } from './constants.ts';
+import { ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR } from './errno.ts';
 import { getUint64, type Kernel, setUint64, struct } from './kernel.ts';
-import { type FileStatus, type MountOptions, type OpenedPath, SysError } from './sys.ts';
+import type { FileStatus, MountOptions, OpenedPath } from './sys.ts';
 
 const defaultReadLimit = 1024 * 1024;
 const directoryBufferBytes = 8192;
 const EFBIG = 27;
+/** Errors that mean that a path does not lead to anything. */
+const absent = [ENOENT, ENOTDIR, ELOOP, ENAMETOOLONG];
 
 /** The file part of Sys. */
 export class Files {
@@ -108,14 +110,9 @@ export class Files {
   #status(path: string, flags: number): FileStatus | null {
     const buffer = new ArrayBuffer(256);
     const basicStats = 0x7ff;
-    try {
-      this.#kernel.call(`stat ${path}`, 'statx', AT_FDCWD, path, flags, basicStats, buffer);
-    } catch (error) {
-      if (error instanceof SysError && (error.errno === 'ENOENT' || error.errno === 'ENOTDIR')) {
-        return null;
-      }
-      throw error;
-    }
+    const result = this.#kernel.try('statx', AT_FDCWD, path, flags, basicStats, buffer);
+    if (result === -ENOENT || result === -ENOTDIR) return null;
+    this.#kernel.check(`stat ${path}`, result);
     const view = new DataView(buffer);
     return {
       mode: view.getUint16(28, true),
@@ -137,14 +134,22 @@ export class Files {
     this.#kernel.call(`unmount ${target}`, 'umount2', target, lazy ? MNT_DETACH : 0);
   }
 
-  openInRoot(root: string, path: string, create: 'none' | 'directory' | 'file'): OpenedPath {
+  findInRoot(root: string, path: string): OpenedPath | null {
+    return this.#within(root, (rootFd) => {
+      const fd = this.#tryBelow(rootFd, path, O_PATH);
+      if (absent.includes(-fd)) return null;
+      return openedAt(this.#kernel.check(`open ${path} in the root`, fd));
+    });
+  }
+
+  makeInRoot(root: string, path: string): OpenedPath {
+    return this.#within(root, (rootFd) => openedAt(this.#makeBelow(rootFd, path)));
+  }
+
+  #within<T>(root: string, action: (rootFd: number) => T): T {
     const rootFd = this.#open(`open ${root}`, root, O_PATH | O_DIRECTORY);
     try {
-      const fd =
-        create === 'none'
-          ? this.#openBelow(rootFd, path, O_PATH)
-          : this.#openOrCreate(rootFd, path, create);
-      return { fd, path: `/proc/self/fd/${String(fd)}` };
+      return action(rootFd);
     } finally {
       this.#kernel.close(rootFd);
     }
@@ -192,25 +197,30 @@ export class Files {
     }
   }
 
-  #openBelow(rootFd: number, path: string, flags: number): number {
+  /** The descriptor, or -errno. */
+  #tryBelow(rootFd: number, path: string, flags: number): number {
     const how = struct(24, (view) => {
       setUint64(view, 0, flags | O_CLOEXEC);
       setUint64(view, 16, RESOLVE_IN_ROOT);
     });
-    return this.#kernel.call(`open ${path} in the root`, 'openat2', rootFd, path, how, 24);
+    return this.#kernel.try('openat2', rootFd, path, how, 24);
+  }
+
+  #openBelow(rootFd: number, path: string): number {
+    const fd = this.#tryBelow(rootFd, path, O_PATH | O_DIRECTORY);
+    return this.#kernel.check(`open ${path} in the root`, fd);
   }
 
   /** Walks down, making what is missing; every step is resolved from the root again, so no link escapes. */
-  #openOrCreate(rootFd: number, path: string, create: 'directory' | 'file'): number {
+  #makeBelow(rootFd: number, path: string): number {
     const words = path.split('/').filter((word) => word !== '');
-    let current = this.#openBelow(rootFd, '/', O_PATH);
+    let current = this.#openBelow(rootFd, '/');
     let walked = '';
-    for (const [index, word] of words.entries()) {
+    for (const word of words) {
       const parent = current;
       walked += `/${word}`;
       try {
-        const isFile = create === 'file' && index === words.length - 1;
-        current = this.#openOrCreateStep(rootFd, walked, { parent, word, isFile });
+        current = this.#openOrMake(rootFd, walked, { parent, word });
       } finally {
         this.#kernel.close(parent);
       }
@@ -218,28 +228,18 @@ export class Files {
     return current;
   }
 
-  #openOrCreateStep(
+  #openOrMake(
     rootFd: number,
     walked: string,
-    step: { parent: number; word: string; isFile: boolean },
+    { parent, word }: { readonly parent: number; readonly word: string },
   ): number {
-    const flags = step.isFile ? O_PATH : O_PATH | O_DIRECTORY;
-    try {
-      return this.#openBelow(rootFd, walked, flags);
-    } catch (error) {
-      if (!(error instanceof SysError) || error.errno !== 'ENOENT') {
-        throw error;
-      }
-    }
-    const { parent, word } = step;
-    if (step.isFile) {
-      const createFlags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
-      this.#kernel.close(
-        this.#kernel.call(`create ${walked}`, 'openat', parent, word, createFlags, 0o644),
-      );
-    } else {
-      this.#kernel.call(`create ${walked}`, 'mkdirat', parent, word, 0o755);
-    }
-    return this.#openBelow(rootFd, walked, flags);
+    const fd = this.#tryBelow(rootFd, walked, O_PATH | O_DIRECTORY);
+    if (fd !== -ENOENT) return this.#kernel.check(`open ${walked} in the root`, fd);
+    this.#kernel.call(`create ${walked}`, 'mkdirat', parent, word, 0o755);
+    return this.#openBelow(rootFd, walked);
   }
+}
+
+function openedAt(fd: number): OpenedPath {
+  return { fd, path: `/proc/self/fd/${String(fd)}` };
 }

@@ -82,7 +82,8 @@ export const nativeSys: Sys = {
   unmount: (target, lazy) => {
     files.unmount(target, lazy);
   },
-  openInRoot: (root, path, create) => files.openInRoot(root, path, create),
+  findInRoot: (root, path) => files.findInRoot(root, path),
+  makeInRoot: (root, path) => files.makeInRoot(root, path),
   closePath: (opened) => {
     files.closePath(opened);
   },

@@ -26,6 +26,7 @@ import {
 import { ContainerNamespaces } from './container-namespaces.ts';
 import type { Files } from './files.ts';
 import { type Kernel, setUint64, struct } from './kernel.ts';
+import type { KernelCapabilities } from './kernel-capabilities.ts';
 import type { SeccompPrograms } from './seccomp-programs.ts';
 import { SpawnError, type SpawnOptions } from './sys.ts';
 import { windowSizeOf } from './terminal.ts';
@@ -37,6 +38,7 @@ export interface ChildParts {
   readonly files: Files;
   readonly plan: CallPlan;
   readonly seccomp: SeccompPrograms;
+  readonly capabilities: KernelCapabilities;
 }
 
 /** Descriptors that the child starts with. */
@@ -65,6 +67,7 @@ export class ChildSide {
   readonly #files: Files;
   readonly #plan: CallPlan;
   readonly #seccomp: SeccompPrograms;
+  readonly #capabilities: KernelCapabilities;
   readonly #options: SpawnOptions;
   readonly #descriptors: ChildDescriptors;
 
@@ -73,6 +76,7 @@ export class ChildSide {
     this.#files = parts.files;
     this.#plan = parts.plan;
     this.#seccomp = parts.seccomp;
+    this.#capabilities = parts.capabilities;
     this.#options = options;
     this.#descriptors = descriptors;
   }
@@ -263,19 +267,12 @@ export class ChildSide {
 
   /** From the bounding set: those that are not in the mask. */
   #dropCapabilities(mask: readonly number[]): void {
-    const last = this.#lastCapability();
+    const last = this.#capabilities.last();
     for (let capability = 0; capability <= last; capability++) {
       const isKept = ((mask[capability >> 5] ?? 0) >>> (capability & 31)) & 1;
       if (isKept === 1) continue;
       this.#add('drop a capability', ['prctl', PR_CAPBSET_DROP, capability, 0, 0, 0]);
     }
-  }
-
-  /** The kernel's last one. */
-  #lastCapability(): number {
-    const last = Number(this.#files.readFile('/proc/sys/kernel/cap_last_cap'));
-    if (Number.isInteger(last) && last > 0) return last;
-    throw new SpawnError('identity', 'EINVAL', 'the kernel does not tell its capabilities');
   }
 
   #installSeccomp(): void {

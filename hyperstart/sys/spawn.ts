@@ -14,9 +14,10 @@ import {
 import { EMFILE } from './errno.ts';
 import type { Files } from './files.ts';
 import type { Kernel } from './kernel.ts';
+import { KernelCapabilities } from './kernel-capabilities.ts';
 import { endChild, makePipe, type Pipe, readReport, spawnError } from './plan-report.ts';
 import { SeccompPrograms } from './seccomp-programs.ts';
-import { ChildSide, terminalReady } from './spawn-child.ts';
+import { type ChildParts, ChildSide, terminalReady } from './spawn-child.ts';
 import { SpawnError, type SpawnedProcess, type SpawnOptions, SysError } from './sys.ts';
 
 /**
@@ -25,9 +26,8 @@ import { SpawnError, type SpawnedProcess, type SpawnOptions, SysError } from './
  */
 export class Spawner {
   readonly #kernel: Kernel;
-  readonly #files: Files;
   readonly #aside: AsideCalls;
-  readonly #seccomp = new SeccompPrograms();
+  readonly #childParts: Omit<ChildParts, 'plan'>;
   /** Terminal descriptors that the caller holds: the pump duplicates them. */
   readonly terminals = new Set<number>();
 
@@ -37,8 +37,13 @@ export class Spawner {
     readonly aside: AsideCalls;
   }) {
     this.#kernel = parts.kernel;
-    this.#files = parts.files;
     this.#aside = parts.aside;
+    this.#childParts = {
+      kernel: parts.kernel,
+      files: parts.files,
+      seccomp: new SeccompPrograms(),
+      capabilities: new KernelCapabilities(parts.files),
+    };
   }
 
   spawn(options: SpawnOptions): SpawnedProcess {
@@ -74,7 +79,7 @@ export class Spawner {
     if (opened.some((fd) => fd >= firstKept)) throw this.#kernel.error('start a process', EMFILE);
     const plan = new CallPlan(this.#kernel);
     const stdio = [stdin?.read ?? null, stdout?.write ?? null, stderr?.write ?? null] as const;
-    const parts = { kernel: this.#kernel, files: this.#files, plan, seccomp: this.#seccomp };
+    const parts = { ...this.#childParts, plan };
     new ChildSide(parts, options, {
       ...{ stdio, status: status.write, go: go?.read ?? null, target },
       parentEnds: [status.read, ...(go === null ? [] : [go.write])],

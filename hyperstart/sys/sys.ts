@@ -57,9 +57,11 @@ export interface Sys {
   /**
    * Resolves a path inside a root as if chrooted (symbolic links never leave it; openat2
    * RESOLVE_IN_ROOT) and returns a path of the form /proc/self/fd/N that stays valid until
-   * `closePath(N)`. With `create`, missing directories (or an empty file) are made.
+   * `closePath(N)`; null when it leads to nothing.
    */
-  openInRoot(root: string, path: string, create: 'none' | 'directory' | 'file'): OpenedPath;
+  findInRoot(root: string, path: string): OpenedPath | null;
+  /** The same for a directory, made with its parents where it is missing. */
+  makeInRoot(root: string, path: string): OpenedPath;
   closePath(path: OpenedPath): void;
 
   /**

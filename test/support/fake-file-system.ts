@@ -14,6 +14,7 @@ interface Entry {
 }
 
 const maxLinks = 40;
+const absent = ['ENOENT', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG'];
 const openedPrefix = '/proc/self/fd/';
 
 /** A tree in memory with the path rules that matter: links, roots, errors by their names. */
@@ -138,17 +139,23 @@ export class FakeFileSystem {
     }
   }
 
-  openInRoot(root: string, path: string, create: 'none' | 'directory' | 'file'): OpenedPath {
-    const realRoot = this.resolve('open', root, '/');
-    const resolved = this.resolve('open', path, realRoot);
-    if (!this.#entries.has(resolved)) {
-      if (create === 'none') throw failure('open', 'ENOENT', path);
-      if (create === 'directory') this.#putChecked(resolved);
-      else {
-        this.#putChecked(parentOf(resolved));
-        this.#entries.set(resolved, entry('file', 0o644));
-      }
+  findInRoot(root: string, path: string): OpenedPath | null {
+    try {
+      const resolved = this.resolve('open', path, this.resolve('open', root, '/'));
+      return this.#entries.has(resolved) ? this.#open(resolved) : null;
+    } catch (error) {
+      if (error instanceof SysError && absent.includes(error.errno)) return null;
+      throw error;
     }
+  }
+
+  makeInRoot(root: string, path: string): OpenedPath {
+    const resolved = this.resolve('open', path, this.resolve('open', root, '/'));
+    if (!this.#entries.has(resolved)) this.#putChecked(resolved);
+    return this.#open(resolved);
+  }
+
+  #open(resolved: string): OpenedPath {
     const fd = this.#nextFd++;
     this.#opened.set(fd, resolved);
     return { fd, path: `${openedPrefix}${String(fd)}` };

@@ -273,8 +273,12 @@ export class FakeSys implements Sys {
     this.journal.push(`unmount ${target}${lazy ? ' (lazy)' : ''}`);
   }
 
-  openInRoot(root: string, path: string, create: 'none' | 'directory' | 'file'): OpenedPath {
-    return this.files.openInRoot(root, path, create);
+  findInRoot(root: string, path: string): OpenedPath | null {
+    return this.files.findInRoot(root, path);
+  }
+
+  makeInRoot(root: string, path: string): OpenedPath {
+    return this.files.makeInRoot(root, path);
   }
 
   closePath(path: OpenedPath): void {
