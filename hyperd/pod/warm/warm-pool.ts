@@ -1,3 +1,4 @@
+import { unlessAborted } from '../../base/deadline.ts';
 import { messageOf } from '../../base/error.ts';
 import type { TemplateShape } from '../../hypervisor/driver.ts';
 import type { PodContext } from '../context.ts';
@@ -20,15 +21,29 @@ export interface WarmPoolOptions {
   readonly hostMemory: HostMemory;
   readonly layerFile: string;
   readonly untilIdle: () => Promise<void>;
+  /** Resolves when no container has been started for a while. */
+  readonly untilQuiet: () => Promise<void>;
 }
 
 const checkMs = 5000;
 const retryMs = 10_000;
 const fillMs = 60_000;
 
-/** The VM that is being made, and who gets it instead of the pool. */
-interface Making {
-  claim: ((blank: BlankVm | null) => void) | null;
+/** The VM that is being made. */
+class Making {
+  /** Who gets it instead of the pool. */
+  claim: ((blank: BlankVm | null) => void) | null = null;
+  readonly #claimed = Promise.withResolvers<undefined>();
+
+  /** Resolves when somebody wants it. */
+  get claimed(): Promise<undefined> {
+    return this.#claimed.promise;
+  }
+
+  claimFor(give: (blank: BlankVm | null) => void): void {
+    this.claim = give;
+    this.#claimed.resolve(undefined);
+  }
 }
 
 /**
@@ -87,7 +102,7 @@ export class WarmPool implements AsyncDisposable {
     const making = this.#making;
     if (making === null || making.claim !== null) return null;
     const { promise, resolve } = Promise.withResolvers<BlankVm | null>();
-    making.claim = resolve;
+    making.claimFor(resolve);
     const patience = AbortSignal.timeout(this.#context.deadlines.claimMs);
     // At once, not in the next turn: from here on a VM that gets ready is the pool's.
     const giveUp = (): void => {
@@ -153,7 +168,7 @@ export class WarmPool implements AsyncDisposable {
 
   /** A template whose clone fails is discarded: the next one would fail in the same way, for ever. */
   async #make(template: Template): Promise<void> {
-    const making: Making = { claim: null };
+    const making = new Making();
     this.#making = making;
     try {
       await this.#launch(template, making);
@@ -166,12 +181,16 @@ export class WarmPool implements AsyncDisposable {
     }
   }
 
-  /** A clone that has rehearsed and is paused; who waits for it gets it without. */
+  /**
+   * A clone that has rehearsed and is paused. While containers are being started it does neither: the next
+   * start is over sooner with the VM as it is than after a rehearsal.
+   */
   async #launch(template: Template, making: Making): Promise<void> {
     const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(fillMs)]);
     await using undo = new AsyncDisposableStack();
     const blank = await launchBlank(this.#context, template, signal);
     undo.use(blank.resources);
+    await unlessAborted(Promise.race([making.claimed, this.#options.untilQuiet()]), signal);
     const isTaken = (): boolean => {
       making.claim?.(blank);
       return making.claim !== null;

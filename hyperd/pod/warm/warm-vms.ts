@@ -1,5 +1,6 @@
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 
 import { messageOf } from '../../base/error.ts';
 import type { TemplateShape } from '../../hypervisor/driver.ts';
@@ -81,7 +82,8 @@ export class WarmVms implements AsyncDisposable {
       const templates = await TemplateStore.open(context, { ability, usual: shape, ...files });
       undo.defer(() => templates.settled());
       const { poolSize: minSize, poolMax: maxSize, poolMemoryMiB: maxMemoryMiB } = config;
-      const filling = { minSize, maxSize, maxMemoryMiB, layerFile, untilIdle };
+      const untilQuiet = (): Promise<void> => starts.untilQuiet();
+      const filling = { minSize, maxSize, maxMemoryMiB, layerFile, untilIdle, untilQuiet };
       const host = { hostMemory: config.hostMemory ?? hostMemory };
       const pool = undo.use(new WarmPool(context, { templates, shape, ...filling, ...host }));
       const usual = shapeName(shape);
@@ -173,9 +175,13 @@ async function openRehearsalLayer(context: PodContext, config: WarmConfig): Prom
   return file;
 }
 
+/** After so long without a start the next one is not expected soon. */
+const quietMs = 300;
+
 /** Counts the starts that are going on. */
 class Starts {
   #count = 0;
+  #endedMs = -Infinity;
   #waiters: (() => void)[] = [];
 
   begin(): Disposable {
@@ -186,10 +192,20 @@ class Starts {
         if (isOver) return;
         isOver = true;
         this.#count -= 1;
+        this.#endedMs = performance.now();
         if (this.#count > 0) return;
         for (const wake of this.#waiters.splice(0)) wake();
       },
     };
+  }
+
+  async untilQuiet(): Promise<void> {
+    for (;;) {
+      await this.untilNone();
+      const leftMs = this.#endedMs + quietMs - performance.now();
+      if (leftMs <= 0) return;
+      await delay(leftMs, undefined, { ref: false });
+    }
   }
 
   async untilNone(): Promise<void> {
