@@ -66,7 +66,7 @@ export async function openContainerService(
       memoryMiB: Math.floor(totalmem() / mebibyte),
     },
     deadlines: {
-      claimMs: 5000,
+      claimMs: 3000,
       agentMs: driver.features.hardwareAccelerated ? agentMs.accelerated : agentMs.emulated,
       startMs: 60_000,
       requestMs: 10_000,

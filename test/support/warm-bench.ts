@@ -28,7 +28,7 @@ class FakeHostMemory {
 }
 
 /** Long enough for everything that a fake host and guest do. */
-const claimMs = 1000;
+export const claimMs = 1000;
 
 /** A pod bench whose VMs may come from templates. */
 export class WarmBench implements AsyncDisposable {

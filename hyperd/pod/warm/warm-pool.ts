@@ -33,6 +33,8 @@ const fillMs = 60_000;
 class Making {
   /** Who gets it instead of the pool. */
   claim: ((blank: BlankVm | null) => void) | null = null;
+  /** It has kept somebody waiting for too long: nobody else is to wait for it. */
+  isLate = false;
   readonly #claimed = Promise.withResolvers<undefined>();
 
   /** Resolves when somebody wants it. */
@@ -100,13 +102,14 @@ export class WarmPool implements AsyncDisposable {
   async #claim(signal: AbortSignal): Promise<BlankVm | null> {
     signal.throwIfAborted();
     const making = this.#making;
-    if (making === null || making.claim !== null) return null;
+    if (making === null || making.claim !== null || making.isLate) return null;
     const { promise, resolve } = Promise.withResolvers<BlankVm | null>();
     making.claimFor(resolve);
     const patience = AbortSignal.timeout(this.#context.deadlines.claimMs);
     // At once, not in the next turn: from here on a VM that gets ready is the pool's.
     const giveUp = (): void => {
       making.claim = null;
+      making.isLate = patience.aborted;
       resolve(null);
     };
     AbortSignal.any([signal, patience]).addEventListener('abort', giveUp, { once: true });
