@@ -9,15 +9,20 @@ import type { ProcessExits } from './process-exits.ts';
 export async function openAgentSession(
   context: PodContext,
   vm: Vm,
-  options: { readonly exits: ProcessExits; readonly signal: AbortSignal },
+  options: {
+    readonly exits: ProcessExits;
+    readonly signal: AbortSignal;
+    /** Default: as long as a boot may take. */
+    readonly withinMs?: number;
+  },
 ): Promise<AgentConnection> {
-  const { agentMs } = context.deadlines;
+  const { withinMs = context.deadlines.agentMs } = options;
   const gaveUp = new AbortController();
   const signal = AbortSignal.any([options.signal, gaveUp.signal]);
   const timer = setTimeout(() => {
-    const seconds = String(Math.round(agentMs / 1000));
+    const seconds = String(Math.round(withinMs / 1000));
     gaveUp.abort(new HyperError('TIMEOUT', `no answer within ${seconds} s`));
-  }, agentMs);
+  }, withinMs);
   void vm.exited.then((exit) => {
     const how = exit.reason === 'crashed' ? exit.detail : 'the VM powered off';
     gaveUp.abort(new HyperError('UNAVAILABLE', how));

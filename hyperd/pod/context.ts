@@ -26,6 +26,8 @@ export interface Deadlines {
   readonly claimMs: number;
   /** From the VM's first instruction to the agent's hello. */
   readonly agentMs: number;
+  /** The same for a clone, whose kernel is up. */
+  readonly cloneMs: number;
   /** The agent's `start` request. */
   readonly startMs: number;
   /** Any other request. */

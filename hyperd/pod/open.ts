@@ -36,7 +36,10 @@ export interface ContainerServiceDependencies extends Pick<
 }
 
 /** Emulation is ten times slower. */
-const agentMs = { accelerated: 20_000, emulated: 60_000 };
+const waits = {
+  accelerated: { agentMs: 20_000, cloneMs: 5000 },
+  emulated: { agentMs: 60_000, cloneMs: 15_000 },
+};
 
 /**
  * Opens the containers of a data root and takes up what the former daemon left running. Dispose lets
@@ -67,7 +70,7 @@ export async function openContainerService(
     },
     deadlines: {
       claimMs: 3000,
-      agentMs: driver.features.hardwareAccelerated ? agentMs.accelerated : agentMs.emulated,
+      ...(driver.features.hardwareAccelerated ? waits.accelerated : waits.emulated),
       startMs: 60_000,
       requestMs: 10_000,
       shutdownMs: 10_000,

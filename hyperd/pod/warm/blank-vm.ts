@@ -43,7 +43,10 @@ export async function launchBlank(
   clock.end('prepare');
   const vm = undo.use(await driver.templates.launchClone(clone, signal));
   const exits = new ProcessExits();
-  const agent = await openAgentSession(context, vm, { exits, signal });
+  const agent = await openAgentSession(context, vm, {
+    ...{ exits, signal },
+    withinMs: context.deadlines.cloneMs,
+  });
   undo.defer(() => {
     agent.close();
   });

@@ -114,6 +114,26 @@ describe('templates', () => {
     expect(bench.templates.made).toHaveLength(1);
   });
 
+  it('whose clone stays silent are left for a boot sooner than a boot would be given up', async () => {
+    await using bench = await WarmBench.open({}, ({ pods }) => {
+      pods.deadlines = { cloneMs: 50 };
+    });
+    await bench.untilMade(1);
+    const { driver } = bench.pods;
+    const { prepare } = driver;
+    driver.prepare = (guest) => {
+      guest.isSilent = true;
+      driver.prepare = prepare;
+    };
+
+    expect(await bench.start()).toBe('boot');
+
+    expect(bench.pods.warnings[0]).toContain(
+      'a clone did not start, so its VM is booted: waiting for the agent in the VM: no answer within 0 s',
+    );
+    expect(driver.alive.size).toBe(1);
+  });
+
   it('that cannot be made are told of once, and containers are booted', async () => {
     await using bench = await WarmBench.open({}, ({ pods }) => {
       pods.programs.set('/rehearsal', () => Promise.resolve(7));
