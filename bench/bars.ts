@@ -41,6 +41,13 @@ export const bars = {
     stretch: 1.2,
     unit: '',
   },
+  burst: {
+    what: 'the same, when nothing was started before',
+    scenario: 'parallel',
+    limit: 2.0,
+    stretch: 1.2,
+    unit: '',
+  },
   hundredth: {
     what: 'start of the 100th pod ÷ start of the 1st',
     scenario: 'sequence',

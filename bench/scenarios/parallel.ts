@@ -36,7 +36,7 @@ export const parallel: Scenario = {
     addPair(
       findings,
       pick((samples) => samples.slice(0, 1)),
-      { what: 'first burst', unit: 'ms' },
+      { what: 'first burst', unit: 'ms', bar: 'burst' },
     );
     addPair(
       findings,

@@ -118,7 +118,7 @@ describe('the report on a terminal', () => {
     expect(line('MISSED')).toMatch(/docker exec.*≤ 0\.7 \(stretch 0\.4\).*0\.75/);
     expect(line('NOT MEASURED').startsWith(red)).toBe(true);
     expect(line('freed guest memory').startsWith(`${green}MET `)).toBe(true);
-    expect(lines.at(-2)).toContain('1 of 11 bars met, 1 missed, 9 not measured');
+    expect(lines.at(-2)).toContain('1 of 12 bars met, 1 missed, 10 not measured');
   });
 
   it('has no colors where they are not wanted', () => {
