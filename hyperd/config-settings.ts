@@ -175,9 +175,9 @@ export const settings = {
   poolMax: text({
     flag: 'pool-max',
     value: 'number',
-    help: 'VMs that wait at most, when so many were started within seconds',
-    initial: '20',
-    check: (value) => checkNumber(value, 0, 1000),
+    help: 'VMs that wait at most, when so many were started within seconds; usually 20',
+    initial: '',
+    check: (value) => (value === '' ? null : checkNumber(value, 0, 1000)),
   }),
   poolMemoryMiB: text({
     flag: 'pool-memory',

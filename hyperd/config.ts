@@ -32,6 +32,7 @@ export async function readCommandLine(args: readonly string[]): Promise<CommandL
     names.map((name) => [name, settingValue(settings[name], { flags, keys, faults })]),
   ) as Record<Name, readonly string[]>;
   checkTls(values, faults);
+  checkPool(values, faults);
   if (faults.length > 0) {
     throw new HyperError('INVALID_ARGUMENT', faults.join('\n'), {
       hint: 'hyperd --help lists the flags',
@@ -199,6 +200,19 @@ function checkTls(values: Readonly<Record<Name, readonly string[]>>, faults: str
   }
 }
 
+/** A largest size below the smallest would have to be ignored. */
+function checkPool(values: Readonly<Record<Name, readonly string[]>>, faults: string[]): void {
+  if (faults.length > 0) return;
+  const [least = ''] = values.poolSize;
+  const [most = ''] = values.poolMax;
+  if (most !== '' && Number(most) < Number(least)) {
+    faults.push(`--pool-max: "${most}" must be at least that of --pool-size, ${least}`);
+  }
+}
+
+/** Of the pool, unless said otherwise. */
+const usualPoolMax = 20;
+
 function toConfig(values: Readonly<Record<Name, readonly string[]>>): DaemonConfig {
   const entries = names.map((name) => {
     const value = values[name];
@@ -209,7 +223,7 @@ function toConfig(values: Readonly<Record<Name, readonly string[]>>): DaemonConf
     ...config,
     mtu: Number(values.mtu[0]),
     poolSize: Number(values.poolSize[0]),
-    poolMax: Number(values.poolMax[0]),
+    poolMax: Number(values.poolMax[0] || Math.max(usualPoolMax, Number(values.poolSize[0]))),
     poolMemoryMiB: Number(values.poolMemoryMiB[0]),
   };
 }

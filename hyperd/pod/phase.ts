@@ -30,6 +30,5 @@ export function consoleNote(vm: Vm | null): string {
 
 /** Guest output goes to people's terminals: no control characters. */
 function printable(line: string): string {
-  // eslint-disable-next-line no-control-regex -- these are what must go
-  return line.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '').trimEnd();
+  return line.replace(/[^\P{Cc}\t\n]/gu, '').trimEnd();
 }

@@ -16,6 +16,7 @@ export interface GuestHello {
   readonly kernelRelease: string;
   /** Milliseconds since the kernel started, by name of the phase that ended then. */
   readonly bootTimeline: Readonly<Record<string, number>>;
+  /** Memory at the first hello: a clone tells that of its template. */
   readonly memoryTotalKiB: number;
   readonly memoryAvailableKiB: number;
   readonly processes: readonly ProcessStatus[];

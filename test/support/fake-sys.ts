@@ -11,6 +11,7 @@ import type {
   Sys,
 } from '../../hyperstart/sys/sys.ts';
 import { SysError } from '../../hyperstart/sys/sys.ts';
+import { FakeChannel } from './fake-channel.ts';
 import { FakeFileSystem } from './fake-file-system.ts';
 import { FakeVirtioBus, type NetworkDevice } from './fake-virtio-bus.ts';
 
@@ -390,43 +391,5 @@ export class FakeSys implements Sys {
         this.endProcess(pid, { signal: 9 });
       });
     }
-  }
-}
-
-/** The frame pump's place: remembers what it was told. */
-export class FakeChannel implements Channel {
-  handlers: ChannelHandlers | null = null;
-  readonly accepted: string[] = [];
-  readonly sent: string[] = [];
-  readonly sources = new Map<number, number>();
-  readonly sinks = new Map<number, { readonly fd: number; readonly isTerminal: boolean }>();
-  readonly removed: number[] = [];
-  /** Streams whose source was read to its end though the host has not taken it all. */
-  readonly readToEnd = new Set<number>();
-
-  accept(helloText: string): void {
-    this.accepted.push(helloText);
-  }
-
-  send(text: string): void {
-    this.sent.push(text);
-  }
-
-  addSource(streamId: number, fd: number): void {
-    this.sources.set(streamId, fd);
-  }
-
-  addSink(streamId: number, fd: number, isTerminal: boolean): void {
-    this.sinks.set(streamId, { fd, isTerminal });
-  }
-
-  removeStream(streamId: number): void {
-    this.removed.push(streamId);
-    this.sources.delete(streamId);
-    this.sinks.delete(streamId);
-  }
-
-  isSourceAtEnd(streamId: number): boolean {
-    return this.readToEnd.has(streamId) || !this.sources.has(streamId);
   }
 }

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { watch } from 'node:fs';
+import { type FSWatcher, watch } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -19,10 +19,9 @@ export async function connectUnix(socketPath: string, signal: AbortSignal): Prom
     },
   };
   watcher.on('error', () => undefined);
+  // Armed before the attempt, so that a socket made in between is not missed.
+  let changed = nextChange(watcher, signal);
   for (;;) {
-    // Armed before the attempt, so that a socket made in between is not missed.
-    const changed = once(watcher, 'change', { signal });
-    changed.catch(() => undefined);
     const socket = connect(socketPath);
     try {
       await once(socket, 'connect', { signal });
@@ -30,12 +29,20 @@ export async function connectUnix(socketPath: string, signal: AbortSignal): Prom
     } catch (thrown) {
       socket.destroy();
       signal.throwIfAborted();
-      if (isErrno(thrown, 'ENOENT')) await unless(signal, changed);
-      else if (isErrno(thrown, 'ECONNREFUSED')) {
+      if (isErrno(thrown, 'ENOENT')) {
+        await unless(signal, changed);
+        changed = nextChange(watcher, signal);
+      } else if (isErrno(thrown, 'ECONNREFUSED')) {
         await unless(signal, delay(retryMs, undefined, { signal }));
       } else throw thrown;
     }
   }
+}
+
+function nextChange(watcher: FSWatcher, signal: AbortSignal): Promise<unknown> {
+  const changed = once(watcher, 'change', { signal });
+  changed.catch(() => undefined);
+  return changed;
 }
 
 /** Node's own rejection on abort hides the reason, which is the better story. */

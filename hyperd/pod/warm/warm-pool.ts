@@ -56,7 +56,8 @@ class Making {
 export class WarmPool implements AsyncDisposable {
   readonly #context: PodContext;
   readonly #options: WarmPoolOptions;
-  readonly #waiting: BlankVm[] = [];
+  /** With the host memory that each takes, in MiB: it stays the same while they are paused. */
+  readonly #waiting = new Map<BlankVm, number>();
   readonly #demand = new Demand();
   readonly #stop = new AbortController();
   #making: Making | null = null;
@@ -79,7 +80,7 @@ export class WarmPool implements AsyncDisposable {
   }
 
   get waiting(): readonly BlankVm[] {
-    return this.#waiting;
+    return [...this.#waiting.keys()];
   }
 
   /** What fails now may do so because of it. */
@@ -94,8 +95,10 @@ export class WarmPool implements AsyncDisposable {
   async take(shape: TemplateShape, signal: AbortSignal): Promise<BlankVm | null> {
     if (shapeName(shape) !== shapeName(this.#options.shape)) return null;
     this.#demand.note(Date.now());
-    const waiting = this.#waiting.shift();
-    this.refill();
+    const [waiting] = this.#waiting.keys();
+    if (waiting !== undefined) this.#waiting.delete(waiting);
+    // While there are others, filling up has time until the start is over.
+    if (this.#waiting.size === 0) this.refill();
     return waiting ?? (await this.#claim(signal));
   }
 
@@ -120,11 +123,11 @@ export class WarmPool implements AsyncDisposable {
 
   /** Fills the pool up in the background. */
   refill(): void {
-    if (this.#isClosing) return;
+    if (this.#isClosing || this.#options.minSize === 0) return;
     this.#timer ??= setInterval(() => {
       void this.#adjust();
     }, checkMs).unref();
-    if (this.#waiting.length === 0) this.#wakeFilling();
+    if (this.#waiting.size === 0) this.#wakeFilling();
     if (this.#filling !== null || Date.now() < this.#notBefore) return;
     this.#filling = this.#fill().finally(() => {
       this.#filling = null;
@@ -137,7 +140,9 @@ export class WarmPool implements AsyncDisposable {
     if (this.#timer !== null) clearInterval(this.#timer);
     await this.#filling;
     await this.#givingUp;
-    await Promise.all(this.#waiting.splice(0).map(({ resources }) => resources.disposeAsync()));
+    const left = this.waiting;
+    this.#waiting.clear();
+    await Promise.all(left.map(({ resources }) => resources.disposeAsync()));
   }
 
   async #fill(): Promise<void> {
@@ -161,7 +166,7 @@ export class WarmPool implements AsyncDisposable {
 
   /** Resolves when no container is being started, or no VM waits any more. */
   async #untilWorthIt(): Promise<void> {
-    if (this.#waiting.length === 0) return;
+    if (this.#waiting.size === 0) return;
     const { promise, resolve } = Promise.withResolvers<undefined>();
     this.#wakeFilling = () => {
       resolve(undefined);
@@ -200,7 +205,8 @@ export class WarmPool implements AsyncDisposable {
     };
     if (!isTaken()) {
       await this.#rehearse(blank, signal);
-      if (!isTaken()) this.#add(blank);
+      const usedMiB = await this.#options.hostMemory.usedMiB(blank.vm.record.pid);
+      if (!isTaken()) this.#add(blank, usedMiB);
     }
     undo.move();
   }
@@ -213,12 +219,10 @@ export class WarmPool implements AsyncDisposable {
     await vm.pause();
   }
 
-  #add(blank: BlankVm): void {
-    this.#waiting.push(blank);
+  #add(blank: BlankVm, usedMiB: number): void {
+    this.#waiting.set(blank, usedMiB);
     void blank.vm.exited.then(async () => {
-      const index = this.#waiting.indexOf(blank);
-      if (index < 0) return;
-      this.#waiting.splice(index, 1);
+      if (!this.#waiting.delete(blank)) return;
       this.#context.logger.warn({ pid: blank.vm.record.pid }, 'a waiting VM has died');
       await blank.resources.disposeAsync();
       this.refill();
@@ -226,12 +230,10 @@ export class WarmPool implements AsyncDisposable {
   }
 
   async #isWanting(): Promise<boolean> {
-    if (this.#isClosing || this.#waiting.length >= this.size) return false;
+    if (this.#isClosing || this.#waiting.size >= this.size) return false;
     const { hostMemory, maxMemoryMiB } = this.#options;
     if (await hostMemory.isScarce()) return false;
-    const used = await Promise.all(
-      this.#waiting.map(({ vm }) => hostMemory.usedMiB(vm.record.pid)),
-    );
+    const used = [...this.#waiting.values()];
     const most = Math.max(0, ...used);
     const sum = used.reduce((total, each) => total + each, most);
     return sum <= maxMemoryMiB;
@@ -240,12 +242,13 @@ export class WarmPool implements AsyncDisposable {
   /** Gives one VM up when the host is short of memory or so many are not needed any more; else fills up. */
   async #adjust(): Promise<void> {
     const isScarce = await this.#options.hostMemory.isScarce();
-    if (!isScarce && this.#waiting.length <= this.size) {
+    if (!isScarce && this.#waiting.size <= this.size) {
       this.refill();
       return;
     }
-    const blank = this.#waiting.pop();
+    const blank = this.waiting.at(-1);
     if (blank === undefined) return;
+    this.#waiting.delete(blank);
     const why = isScarce ? 'the host is short of memory' : 'fewer are asked for';
     this.#context.logger.info({}, `${why}: a waiting VM is given up`);
     this.#givingUp = blank.resources.disposeAsync();

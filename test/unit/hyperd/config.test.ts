@@ -81,6 +81,7 @@ test('VMs start from templates and two of them wait, unless something else is sa
   const usual = { template: 'on', poolSize: 2, poolMax: 20 };
   await expect(read([])).resolves.toMatchObject(usual);
   const flags = ['--template=off', '--pool-size', '0', '--pool-max=7', '--pool-memory', '2048'];
+  await expect(read(['--pool-size', '50'])).resolves.toMatchObject({ poolMax: 50 });
   const changed = { template: 'off', poolSize: 0, poolMax: 7, poolMemoryMiB: 2048 };
   await expect(read(flags)).resolves.toMatchObject(changed);
   const file = { template: 'off', 'pool-size': 0, 'pool-max': 7, 'pool-memory': '2048' };
@@ -100,6 +101,7 @@ test.each([
   [['--pool-size=-1'], '--pool-size: "-1" must be a number from 0 to 1000'],
   [['--pool-size', '1.5'], '--pool-size: "1.5" must be a number from 0 to 1000'],
   [['--pool-size', '1001'], '--pool-size: "1001" must be a number from 0 to 1000'],
+  [['--pool-size=5', '--pool-max=4'], '--pool-max: "4" must be at least that of --pool-size, 5'],
   [['--pool-max', '-1'], '--pool-max: "-1" must be a number from 0 to 1000'],
   [['--pool-memory', '512M'], '--pool-memory: "512M" must be a number from 0 to 1048576'],
   [['--pool-memory='], '--pool-memory: "" must be a number from 0 to 1048576'],

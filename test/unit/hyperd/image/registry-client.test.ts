@@ -167,9 +167,9 @@ describe('the registry client', () => {
     const [registry] = await registryWith({});
     const config = { proxy: 'http://127.0.0.1:1' };
     await (await clientOf(registry.host, undefined, config)).manifest('1');
-    const outside = await clientOf('registry.invalid', undefined, config);
+    const outside = await clientOf('elsewhere.invalid', undefined, config);
     await expect(outside.manifest('1')).rejects.toThrow(
-      'Get "https://registry.invalid/v2/": connection refused',
+      'Get "https://elsewhere.invalid/v2/": connection refused',
     );
   });
 });

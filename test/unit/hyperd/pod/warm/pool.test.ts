@@ -16,6 +16,20 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
+/** A pool of one that was taken, and whose next VM is not restored until it is let. */
+async function openRestoring() {
+  const bench = await WarmBench.open({ poolSize: 1 });
+  await bench.untilWaiting(1);
+  const { promise: restored, resolve } = Promise.withResolvers<undefined>();
+  bench.templates.cloneGate = restored;
+  expect(await bench.start()).toBe('pool');
+  await expect.poll(() => bench.templates.clones).toHaveLength(2);
+  const restore = (): void => {
+    resolve(undefined);
+  };
+  return { bench, restore, [Symbol.asyncDispose]: () => bench[Symbol.asyncDispose]() };
+}
+
 /** Resolves when the VM in the making runs the program of its rehearsal. */
 async function untilRehearsing(bench: WarmBench): Promise<void> {
   const last = () => [...bench.pods.driver.alive.values()].at(-1);
@@ -186,17 +200,13 @@ describe('a container that comes while the only VM is being made', () => {
   });
 
   it('gets it as soon as it is restored', async () => {
-    await using bench = await WarmBench.open({ poolSize: 1 });
-    await bench.untilWaiting(1);
-    const { promise: restored, resolve } = Promise.withResolvers<undefined>();
-    bench.templates.cloneGate = restored;
-    expect(await bench.start()).toBe('pool');
-    await expect.poll(() => bench.templates.clones).toHaveLength(2);
+    await using slow = await openRestoring();
+    const { bench, restore } = slow;
 
     const starting = bench.start();
     await delay(aWhileMs);
     bench.templates.cloneGate = Promise.resolve();
-    resolve(undefined);
+    restore();
 
     expect(await starting).toBe('pool');
     const [, second] = bench.pods.driver.alive.values();
@@ -205,35 +215,27 @@ describe('a container that comes while the only VM is being made', () => {
   });
 
   it('is the only one: the next one gets a clone of its own', async () => {
-    await using bench = await WarmBench.open({ poolSize: 1 });
-    await bench.untilWaiting(1);
-    const { promise: restored, resolve } = Promise.withResolvers<undefined>();
-    bench.templates.cloneGate = restored;
-    await bench.start();
-    await expect.poll(() => bench.templates.clones).toHaveLength(2);
+    await using slow = await openRestoring();
+    const { bench, restore } = slow;
     const first = bench.start();
     await delay(aWhileMs);
     bench.templates.cloneGate = Promise.resolve();
 
     expect(await bench.start()).toBe('template');
-    resolve(undefined);
+    restore();
     expect(await first).toBe('pool');
   });
 
   it('gets one of its own when that takes too long, and the pool keeps the other', async () => {
-    await using bench = await WarmBench.open({ poolSize: 1 });
-    await bench.untilWaiting(1);
-    const { promise: restored, resolve } = Promise.withResolvers<undefined>();
-    bench.templates.cloneGate = restored;
-    await bench.start();
-    await expect.poll(() => bench.templates.clones).toHaveLength(2);
+    await using slow = await openRestoring();
+    const { bench, restore } = slow;
     bench.templates.cloneGate = Promise.resolve();
 
     expect(await bench.start()).toBe('template');
     const begunMs = performance.now();
     expect(await bench.start()).toBe('template');
     expect(performance.now() - begunMs).toBeLessThan(claimMs);
-    resolve(undefined);
+    restore();
     await bench.untilWaiting(1);
     expect(bench.templates.clones).toHaveLength(4);
   });
