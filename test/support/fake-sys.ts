@@ -77,6 +77,7 @@ export class FakeSys implements Sys {
     this.files.put('/proc/meminfo', 'MemTotal: 113000 kB\nMemFree: 1 kB\nMemAvailable: 97000 kB\n');
     this.files.put('/proc/pressure/memory', 'some avg10=12.50 avg60=0.00 avg300=0.00 total=1\n');
     this.files.put('/proc/sys/vm/max_map_count', '65530');
+    this.files.put('/proc/sys/vm/compaction_proactiveness', '20');
     this.#makeCgroup(cgroupRoot);
   }
 

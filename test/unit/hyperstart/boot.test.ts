@@ -33,6 +33,7 @@ describe('booting the guest', () => {
     prepareForContainers(sys);
     expect(sys.journal).toContain('up 1 65536');
     expect(sys.files.read('/proc/sys/vm/max_map_count')).toBe('262144');
+    expect(sys.files.read('/proc/sys/vm/compaction_proactiveness')).toBe('0');
   });
 
   it('notes when each phase ended', () => {
