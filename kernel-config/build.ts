@@ -38,7 +38,7 @@ interface KernelRecord {
 
 const here = import.meta.dirname;
 /** The code that decides about the kernel's bytes. */
-const hashedFiles = ['recipe.ts', 'pack-elf.ts'];
+const hashedFiles = ['recipe.ts', 'cc-prelude.sh', 'prelude.h', 'pack-elf.ts'];
 const lockNoticeMs = 1000;
 
 /**

@@ -1,4 +1,4 @@
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import { run } from '../hyperd/base/subprocess.ts';
@@ -19,6 +19,7 @@ export interface Recipe {
   readonly onProgress: (line: string) => void;
 }
 
+const here = import.meta.dirname;
 const progressIntervalMs = 10_000;
 
 /** Same inputs, same bytes: everything that the build would else take from the moment and the place. */
@@ -55,7 +56,7 @@ export async function compileKernel(recipe: Recipe, tree: string): Promise<strin
   recipe.onProgress(`HyperKernel: unpacking ${recipe.sourcePackage}`);
   const source = await unpackSource(recipe, tree);
   await configure(source, recipe);
-  await make(source, recipe);
+  await compile(source, recipe);
   const outputs = path.join(tree, 'outputs');
   await mkdir(outputs);
   const vmlinux = packElf(await readFile(path.join(source, 'vmlinux')));
@@ -95,26 +96,60 @@ async function configure(source: string, recipe: Recipe): Promise<void> {
   }
 }
 
-async function make(source: string, recipe: Recipe): Promise<void> {
+/** An object whose flags are those of most: it makes the precompiled header of `cc-prelude.sh`. */
+const firstObject = 'mm/util.o';
+
+async function compile(source: string, recipe: Recipe): Promise<void> {
   const startedAt = Date.now();
   let objects = 0;
   const report = setInterval(() => {
     const seconds = String(Math.round((Date.now() - startedAt) / 1000));
     recipe.onProgress(`HyperKernel: ${String(objects)} objects compiled after ${seconds} s`);
   }, progressIntervalMs);
-  try {
+  const compiler = await addLauncher(source);
+  const make = (target: string): Promise<unknown> => {
     // When this process is killed, make ends too: the next build deletes the tree.
-    const command = ['--pdeathsig', 'TERM', 'make', `-j${String(recipe.jobs)}`, 'vmlinux'];
-    await run('setpriv', command, {
+    const command = [
+      '--pdeathsig',
+      'TERM',
+      'make',
+      `-j${String(recipe.jobs)}`,
+      `CC=${compiler}`,
+      target,
+    ];
+    return run('setpriv', command, {
       cwd: source,
       env: environment(recipe),
       onOutput: (text) => {
         objects += text.match(/^ +(CC|AS) /gm)?.length ?? 0;
       },
     });
+  };
+  try {
+    await make('prepare');
+    await addPrelude(source);
+    await make(firstObject);
+    await make('vmlinux');
   } finally {
     clearInterval(report);
   }
+}
+
+/** The compiler as make is to call it. */
+async function addLauncher(source: string): Promise<string> {
+  const launcher = path.join(source, 'scripts/cc-prelude.sh');
+  await copyFile(path.join(here, 'cc-prelude.sh'), launcher);
+  return `sh ${launcher} gcc`;
+}
+
+/** The prelude, and what stands for it where it is of no use: the headers that every file gets from kbuild. */
+async function addPrelude(source: string): Promise<void> {
+  const generated = path.join(source, 'include/generated');
+  const headers = path.join(generated, 'prelude-headers.h');
+  await copyFile(path.join(here, 'prelude.h'), headers);
+  const common = ['compiler-version.h', 'kconfig.h', 'compiler_types.h'];
+  const lines = common.map((name) => `#include <linux/${name}>\n`);
+  await writeFile(path.join(generated, 'prelude.h'), lines.join(''));
 }
 
 function environment({ searchPath }: Recipe): NodeJS.ProcessEnv {
