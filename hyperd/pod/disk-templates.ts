@@ -1,17 +1,26 @@
-import { chmod, mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 
 import { HyperError, isErrno, messageOf } from '../base/error.ts';
-import { cloneSparseFile } from '../base/sparse-file.ts';
+import {
+  packSparseFile,
+  readSparseArchive,
+  type SparseFile,
+  writeSparseFile,
+} from '../base/sparse-file.ts';
 import { run } from '../base/subprocess.ts';
 
+/** So many sizes are in memory; the rest are read again when they are asked for. */
+const maxInMemory = 8;
+
 /**
- * Empty ext4 disks, one per size, formatted once: a container's writable disk is a clone. They are
- * sparse, and marked as zeroed, so that no guest kernel fills them in the background.
+ * Empty ext4 disks, one per size, formatted once: a container's writable disk begins with the same bytes,
+ * a few hundred kilobytes in a file that is else a hole. They are marked as zeroed, so that no guest
+ * kernel fills them in the background.
  */
 export class DiskTemplates {
   readonly #directory: string;
-  readonly #ready = new Map<number, Promise<string>>();
+  readonly #ready = new Map<number, Promise<SparseFile>>();
 
   constructor(directory: string) {
     this.#directory = directory;
@@ -19,27 +28,38 @@ export class DiskTemplates {
 
   /** Makes an empty disk at a path where nothing is. */
   async clone(sizeBytes: number, target: string): Promise<void> {
-    const known = this.#ready.get(sizeBytes);
-    const template = known ?? this.#prepare(sizeBytes);
-    this.#ready.set(sizeBytes, template);
     try {
-      await cloneSparseFile(await template, target);
+      await writeSparseFile(await this.#find(sizeBytes), target);
     } catch (cause) {
       this.#ready.delete(sizeBytes);
       throw new HyperError('INTERNAL', `making the writable disk ${target}: ${messageOf(cause)}`, {
         cause,
       });
     }
-    await chmod(target, 0o600);
   }
 
-  async #prepare(sizeBytes: number): Promise<string> {
-    const file = path.join(this.#directory, `ext4-${String(sizeBytes)}.raw`);
-    if (await isThere(file)) return file;
+  #find(sizeBytes: number): Promise<SparseFile> {
+    const known = this.#ready.get(sizeBytes);
+    if (known !== undefined) return known;
+    const template = this.#prepare(sizeBytes);
+    const [oldest] = this.#ready.keys();
+    if (oldest !== undefined && this.#ready.size >= maxInMemory) this.#ready.delete(oldest);
+    this.#ready.set(sizeBytes, template);
+    return template;
+  }
+
+  async #prepare(sizeBytes: number): Promise<SparseFile> {
+    const archive = path.join(this.#directory, `ext4-${String(sizeBytes)}.tar`);
+    if (!(await isThere(archive))) await this.#format(sizeBytes, archive);
+    return readSparseArchive(archive);
+  }
+
+  async #format(sizeBytes: number, archive: string): Promise<void> {
     await mkdir(this.#directory, { recursive: true, mode: 0o700 });
-    const unfinished = `${file}.new`;
+    const disk = `${archive}.raw`;
+    const unfinished = `${archive}.new`;
     try {
-      const handle = await open(unfinished, 'w', 0o600);
+      const handle = await open(disk, 'w', 0o600);
       try {
         await handle.truncate(sizeBytes);
       } finally {
@@ -47,13 +67,14 @@ export class DiskTemplates {
       }
       await run('mkfs.ext4', [
         ...['-q', '-F', '-m', '0', '-J', 'size=8', '-O', '^resize_inode'],
-        ...['-E', 'lazy_itable_init=0,lazy_journal_init=1,root_owner=0:0', unfinished],
+        ...['-E', 'lazy_itable_init=0,lazy_journal_init=1,root_owner=0:0', disk],
       ]);
-      await rename(unfinished, file);
+      await packSparseFile(disk, unfinished);
+      await rename(unfinished, archive);
     } finally {
       await rm(unfinished, { force: true });
+      await rm(disk, { force: true });
     }
-    return file;
   }
 }
 
