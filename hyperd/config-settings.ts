@@ -29,6 +29,8 @@ export interface DaemonConfig {
   readonly poolMax: number;
   /** Host memory that they may take together. */
   readonly poolMemoryMiB: number;
+  /** A VM that has been idle for so long gives back what it uses for caches; 0: none does. */
+  readonly trimAfterSeconds: number;
   /** Name servers of containers; none: the host's. */
   readonly dns: readonly string[];
   readonly registryMirrors: readonly string[];
@@ -185,6 +187,13 @@ export const settings = {
     help: 'host memory that waiting VMs may take together',
     initial: String(Math.max(512, Math.floor(totalmem() / 1024 ** 2 / 10))),
     check: (value) => checkNumber(value, 0, 1_048_576),
+  }),
+  trimAfterSeconds: text({
+    flag: 'trim-after',
+    value: 'seconds',
+    help: 'a VM that is idle for so long gives its caches back; 0 is never',
+    initial: '60',
+    check: (value) => checkNumber(value, 0, 86_400),
   }),
   dns: list({
     flag: 'dns',

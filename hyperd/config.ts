@@ -7,7 +7,7 @@ import { type DaemonConfig, type Setting, settings } from './config-settings.ts'
 export const defaultConfigFile = '/etc/hyper/hyperd.json';
 
 type Name = keyof DaemonConfig;
-type NumberName = 'mtu' | 'poolSize' | 'poolMax' | 'poolMemoryMiB';
+type NumberName = 'mtu' | 'poolSize' | 'poolMax' | 'poolMemoryMiB' | 'trimAfterSeconds';
 const names = Object.keys(settings) as Name[];
 
 /** What the command line asks for. */
@@ -225,5 +225,6 @@ function toConfig(values: Readonly<Record<Name, readonly string[]>>): DaemonConf
     poolSize: Number(values.poolSize[0]),
     poolMax: Number(values.poolMax[0] || Math.max(usualPoolMax, Number(values.poolSize[0]))),
     poolMemoryMiB: Number(values.poolMemoryMiB[0]),
+    trimAfterSeconds: Number(values.trimAfterSeconds[0]),
   };
 }

@@ -97,6 +97,9 @@ function openContainers(
     kernelPath: config.kernel,
     initrdPath: config.initrd,
     dns: config.dns,
+    trim: {
+      cachesAfterMs: config.trimAfterSeconds === 0 ? null : config.trimAfterSeconds * 1000,
+    },
     warm: {
       templates: config.template === 'on',
       poolSize: config.poolSize,

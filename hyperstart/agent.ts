@@ -5,7 +5,7 @@ import { DeviceWatcher } from './devices.ts';
 import { DiskMounts } from './disk-mounts.ts';
 import { DiskFinder } from './disk.ts';
 import { guard } from './guard.ts';
-import { kernelFile } from './files.ts';
+import { kernelFile, kibOf } from './files.ts';
 import { configureNetwork } from './network.ts';
 import { watchMemoryPressure } from './pressure.ts';
 import { ParkedDevices } from './parked-devices.ts';
@@ -25,6 +25,7 @@ import { AgentServer, type MethodHandlers } from './server.ts';
 import { Shutdown } from './shutdown.ts';
 import { readStats } from './stats.ts';
 import type { Channel, Sys } from './sys/sys.ts';
+import { trimMemory } from './trim.ts';
 
 const portName = 'hyper.control';
 const nothing: Empty = {};
@@ -173,6 +174,10 @@ export class Agent {
         this.#park();
         return nothing;
       },
+      trim: (params) => {
+        trimMemory(this.#sys, params);
+        return nothing;
+      },
       shutdown: async () => {
         await this.#shutdown.run();
         return nothing;
@@ -242,7 +247,8 @@ export class Agent {
 
 function readMemory(sys: Sys): MemoryAtBoot {
   const meminfo = kernelFile(sys, '/proc/meminfo') ?? '';
-  const kib = (name: string): number =>
-    Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(meminfo)?.[1] ?? '0');
-  return { memoryTotalKiB: kib('MemTotal'), memoryAvailableKiB: kib('MemAvailable') };
+  return {
+    memoryTotalKiB: kibOf(meminfo, 'MemTotal'),
+    memoryAvailableKiB: kibOf(meminfo, 'MemAvailable'),
+  };
 }

@@ -34,6 +34,7 @@ const settings: readonly (readonly [string, string])[] = [
 const quietSettings: readonly (readonly [string, string])[] = [
   ['vm/compaction_proactiveness', '0'],
   ['vm/stat_interval', '120'],
+  ['vm/percpu_pagelist_high_fraction', '512'],
   ['net/ipv4/neigh/default/interval_probe_time_ms', '86400000'],
   ['net/ipv6/neigh/default/interval_probe_time_ms', '86400000'],
 ];

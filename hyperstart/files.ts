@@ -29,3 +29,8 @@ export function kernelFile(sys: Sys, path: string): string | null {
     throw error;
   }
 }
+
+/** A line of /proc/meminfo in KiB; 0 when it is not there. */
+export function kibOf(meminfo: string, name: string): number {
+  return Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(meminfo)?.[1] ?? '0');
+}

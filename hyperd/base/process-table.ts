@@ -3,8 +3,22 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 const checkMs = 10;
 
+/** USER_HZ of every Linux that Node runs on. */
+const msPerTick = 10;
+
 /** Time at which a process started, clock ticks since boot; null when there is no such process (or only its corpse). */
 export function startTicksOf(pid: number): number | null {
+  const fields = statOf(pid);
+  return fields === null ? null : Number(fields[19]);
+}
+
+/** CPU time that a process has used; null as above. */
+export function cpuTimeMsOf(pid: number): number | null {
+  const fields = statOf(pid);
+  return fields === null ? null : (Number(fields[11]) + Number(fields[12])) * msPerTick;
+}
+
+function statOf(pid: number): readonly string[] | null {
   let stat: string;
   try {
     stat = readFileSync(`/proc/${String(pid)}/stat`, 'utf8');
@@ -13,7 +27,7 @@ export function startTicksOf(pid: number): number | null {
   }
   // proc(5): the command name in parentheses may hold anything; fields are counted behind it.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return fields[0] === 'Z' ? null : Number(fields[19]);
+  return fields[0] === 'Z' ? null : fields;
 }
 
 /** True while the very process lives that had this pid and start time. */

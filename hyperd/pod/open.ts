@@ -10,6 +10,7 @@ import type { Deadlines, PodContext } from './context.ts';
 import { DiskTemplates } from './disk-templates.ts';
 import { RecentEvents } from './event-hub.ts';
 import { ExecTable } from './exec-table.ts';
+import { IdleTrim, type IdleTrimOptions } from './idle-trim.ts';
 import { PodPaths } from './paths.ts';
 import { PodStore } from './pod-store.ts';
 import { recover } from './recovery.ts';
@@ -30,6 +31,8 @@ export interface ContainerServiceDependencies extends Pick<
   /** Default: the real one. */
   readonly connectAgent?: ConnectAgent;
   readonly deadlines?: Partial<Deadlines>;
+  /** Default: no VM is asked for memory that it does not need. */
+  readonly trim?: IdleTrimOptions;
   /** Default: every VM is booted. */
   readonly warm?: WarmConfig;
   readonly capacity?: HostCapacity;
@@ -89,6 +92,7 @@ export async function openContainerService(
     await containers.letGo();
   });
   await recover(context);
+  if (dependencies.trim !== undefined) undo.use(new IdleTrim(context, dependencies.trim));
   if (dependencies.warm !== undefined) {
     context.warm = await WarmVms.open(context, dependencies.warm);
     undo.use(context.warm);

@@ -84,6 +84,7 @@ const resultChecks: ResultChecks = {
   }),
   release: empty,
   park: empty,
+  trim: empty,
   shutdown: empty,
 };
 

@@ -32,6 +32,7 @@ import {
   type SignalParams,
   type StartParams,
   type TmpfsMount,
+  type TrimParams,
   deviceAccesses,
 } from './message.ts';
 import { empty, processRef, requestId, streams } from './common-checks.ts';
@@ -140,6 +141,7 @@ const paramsChecks: ParamsChecks = {
   processes: containerParams,
   release: shape<ProcessRef>(processRef),
   park: empty,
+  trim: shape<TrimParams>({ caches: bool }),
   shutdown: empty,
 };
 

@@ -182,6 +182,7 @@ export class FakeGuest {
       case 'resume':
       case 'stats':
       case 'processes':
+      case 'trim':
         return {};
       case 'release':
         this.#processes.delete(keyOf(params as ProcessRef));

@@ -6,6 +6,7 @@ import { openContainerLog } from '../../hyperd/log/open.ts';
 import type { ContainerService, DockerEvent } from '../../hyperd/pod/container-service.ts';
 import type { Deadlines } from '../../hyperd/pod/context.ts';
 import type { ContainerConfig, HostConfig } from '../../hyperd/pod/docker-config.ts';
+import type { IdleTrimOptions } from '../../hyperd/pod/idle-trim.ts';
 import { openContainerService } from '../../hyperd/pod/open.ts';
 import type { NetworkManager } from '../../hyperd/network/network-manager.ts';
 import type { WarmConfig } from '../../hyperd/pod/warm/warm-vms.ts';
@@ -26,6 +27,7 @@ export class PodBench implements AsyncDisposable {
   deadlines: Partial<Deadlines> = {};
   warm: WarmConfig | null = null;
   network: NetworkManager | null = null;
+  trim: IdleTrimOptions | null = null;
   containers: Service;
 
   private constructor(directory: string, containers: Service | null) {
@@ -89,6 +91,7 @@ export class PodBench implements AsyncDisposable {
       deadlines: this.deadlines,
       capacity: { cpus: 4, memoryMiB: 8192 },
       ...(this.warm === null ? {} : { warm: this.warm }),
+      ...(this.trim === null ? {} : { trim: this.trim }),
     });
   }
 

@@ -7,7 +7,7 @@ import { escape } from './command-line.ts';
  * Kernel, agent and what they have allocated at the time of the save, with little room: what a container
  * writes here does not go back to the host when it is freed.
  */
-const kernelMiB = 64;
+const kernelMiB = 52;
 /** The kernel's page descriptors take 1/64 of the memory that they describe. */
 const descriptorShare = 64;
 /** Below this there is nothing to gain. */

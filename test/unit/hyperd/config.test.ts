@@ -88,6 +88,12 @@ test('VMs start from templates and two of them wait, unless something else is sa
   await expect(read([], file)).resolves.toMatchObject(changed);
 });
 
+test('an idle VM is trimmed after a minute, unless something else is said', async () => {
+  await expect(read([])).resolves.toMatchObject({ trimAfterSeconds: 60 });
+  await expect(read(['--trim-after=0'])).resolves.toMatchObject({ trimAfterSeconds: 0 });
+  await expect(read(['--trim-after', 'soon'])).rejects.toThrow('--trim-after: "soon" must be');
+});
+
 test('waiting VMs may take a tenth of the host, and 512 MiB wherever they run', async () => {
   const { poolMemoryMiB } = await read([]);
   const tenth = Math.floor(totalmem() / 1024 ** 2 / 10);

@@ -35,8 +35,8 @@ describe('splitMemory', () => {
   });
 
   it('does not cut what is too small to share any', () => {
-    expect(splitMemory({ memoryMiB: 81, vcpus: 1, hasNic: false })).toBeNull();
-    expect(splitMemory({ memoryMiB: 82, vcpus: 1, hasNic: false })).not.toBeNull();
+    expect(splitMemory({ memoryMiB: 69, vcpus: 1, hasNic: false })).toBeNull();
+    expect(splitMemory({ memoryMiB: 70, vcpus: 1, hasNic: false })).not.toBeNull();
   });
 });
 
