@@ -3,10 +3,12 @@ import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 
 import { HyperError } from '../base/error.ts';
+import { tryLock } from '../base/file-lock.ts';
 import { AddressPool } from './address-pool.ts';
 import { Firewall } from './firewall.ts';
 import {
   addTap,
+  configureBridge,
   ensureBridge,
   listTaps,
   removeLink,
@@ -55,7 +57,8 @@ const candidateSubnets = [
 
 /**
  * Opens the default bridge network, making bridge and firewall tables when they are not there.
- * Rejects UNAVAILABLE without root, TUN, iproute2 or nftables, saying which.
+ * Rejects UNAVAILABLE without root, TUN, iproute2 or nftables, saying which, and CONFLICT while another
+ * hyperd has the bridge: each would remove the other's TAPs.
  */
 export async function openBridgeNetwork(config: BridgeNetworkConfig): Promise<NetworkManager> {
   if (process.getuid?.() !== 0) {
@@ -75,19 +78,37 @@ export async function openBridgeNetwork(config: BridgeNetworkConfig): Promise<Ne
       : parseNetwork(config.subnet, 'subnet');
   const pool = new AddressPool(network);
   const gateway = formatIpv4(pool.gateway);
-  await ensureBridge(bridgeName, `${gateway}/${String(network.prefixLength)}`, mtu);
-  await writeFile('/proc/sys/net/ipv4/ip_forward', '1');
+  await using undo = new AsyncDisposableStack();
+  await ensureBridge(bridgeName);
   // Lets published ports be reached at 127.0.0.1; the firewall keeps guests from using it.
-  await writeFile(`/proc/sys/net/ipv4/conf/${bridgeName}/route_localnet`, '1');
+  const routeLocalnet = `/proc/sys/net/ipv4/conf/${bridgeName}/route_localnet`;
+  undo.use(await lockBridge(bridgeName, routeLocalnet));
+  await configureBridge(bridgeName, `${gateway}/${String(network.prefixLength)}`, mtu);
+  await writeFile('/proc/sys/net/ipv4/ip_forward', '1');
+  await writeFile(routeLocalnet, '1');
   const subnet = formatNetwork(network);
   const firewall = new Firewall({ bridgeName, subnet });
   await firewall.install();
   const id = createHash('sha256').update(`bridge ${bridgeName} ${subnet}`).digest('hex');
   return new BridgeNetwork(
     { id, name: 'bridge', bridgeName, subnet, gateway, mtu },
-    pool,
-    firewall,
+    { pool, firewall, resources: undo.move() },
   );
+}
+
+/** The kernel has a file of each bridge in each network namespace, which is what it is to be locked by. */
+async function lockBridge(bridgeName: string, itsFile: string): Promise<AsyncDisposable> {
+  const lock = await tryLock(itsFile, 'r');
+  if (lock !== null) return lock;
+  throw new HyperError('CONFLICT', `the bridge ${bridgeName} is in use by another hyperd`, {
+    hint: 'stop it, or give this one a --bridge of its own',
+  });
+}
+
+interface BridgeParts {
+  readonly pool: AddressPool;
+  readonly firewall: Firewall;
+  readonly resources: AsyncDisposableStack;
 }
 
 class BridgeNetwork implements NetworkManager {
@@ -95,12 +116,14 @@ class BridgeNetwork implements NetworkManager {
   readonly #pool: AddressPool;
   readonly #firewall: Firewall;
   readonly #reservations = new Set<PortReservation>();
+  readonly #resources: AsyncDisposableStack;
   readonly #taps = new TapStock({ ...spareTaps, make: () => this.#makeTap() });
 
-  constructor(info: NetworkInfo, pool: AddressPool, firewall: Firewall) {
+  constructor(info: NetworkInfo, { pool, firewall, resources }: BridgeParts) {
     this.info = info;
     this.#pool = pool;
     this.#firewall = firewall;
+    this.#resources = resources;
   }
 
   async createEndpoint(config: EndpointConfig, signal: AbortSignal): Promise<Endpoint> {
@@ -190,6 +213,7 @@ class BridgeNetwork implements NetworkManager {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#taps[Symbol.asyncDispose]();
     await Promise.all([...this.#reservations].map((held) => held[Symbol.asyncDispose]()));
+    await this.#resources.disposeAsync();
   }
 
   async #reservePorts(

@@ -10,19 +10,22 @@ interface Link {
   readonly master?: string;
 }
 
-/** Makes the bridge with the gateway's address when it is not there, and forwards between links. */
-export async function ensureBridge(
+/** Makes the bridge when it is not there. */
+export async function ensureBridge(bridgeName: string): Promise<void> {
+  if ((await listLinks()).some((link) => link.ifname === bridgeName)) return;
+  await ipBatch([`link add ${bridgeName} type bridge forward_delay 0`]);
+}
+
+/** Gives the bridge the gateway's address (CIDR notation). */
+export async function configureBridge(
   bridgeName: string,
   gateway: string,
   mtu: number,
 ): Promise<void> {
-  const isThere = (await listLinks()).some((link) => link.ifname === bridgeName);
-  const commands = [
-    ...(isThere ? [] : [`link add ${bridgeName} type bridge forward_delay 0`]),
+  await ipBatch([
     `link set ${bridgeName} mtu ${String(mtu)} up`,
     `address replace ${gateway} dev ${bridgeName}`,
-  ];
-  await ipBatch(commands);
+  ]);
 }
 
 export async function addTap(tapName: string, bridgeName: string, mtu: number): Promise<void> {
