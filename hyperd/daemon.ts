@@ -97,9 +97,7 @@ function openContainers(
     kernelPath: config.kernel,
     initrdPath: config.initrd,
     dns: config.dns,
-    trim: {
-      cachesAfterMs: config.trimAfterSeconds === 0 ? null : config.trimAfterSeconds * 1000,
-    },
+    ...(config.trimAfterSeconds === 0 ? {} : { trim: { afterMs: config.trimAfterSeconds * 1000 } }),
     warm: {
       templates: config.template === 'on',
       poolSize: config.poolSize,

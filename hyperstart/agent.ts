@@ -174,8 +174,8 @@ export class Agent {
         this.#park();
         return nothing;
       },
-      trim: (params) => {
-        trimMemory(this.#sys, params);
+      trim: () => {
+        trimMemory(this.#sys);
         return nothing;
       },
       shutdown: async () => {

@@ -1,6 +1,5 @@
 import { kernelFile, kibOf } from './files.ts';
 import { guard } from './guard.ts';
-import type { TrimParams } from './protocol/message.ts';
 import type { Sys } from './sys/sys.ts';
 
 /** Less than this is not worth the work, and a cache so small is of more use to the guest. */
@@ -18,11 +17,11 @@ const compaction = '/proc/sys/vm/compaction_proactiveness';
 const compactionMs = 5000;
 
 /**
- * Has the kernel move pages until free memory is in whole blocks, which are what free-page reporting gives
- * back to the host; what is cached of clean files is freed before, where that is asked for.
+ * Frees what is cached of clean files, and has the kernel move pages until free memory is in whole blocks,
+ * which are what free-page reporting gives back to the host.
  */
-export function trimMemory(sys: Sys, { caches }: TrimParams): void {
-  if (caches && cachedKiB(sys) >= worthKiB) sys.writeFile('/proc/sys/vm/drop_caches', dropCaches);
+export function trimMemory(sys: Sys): void {
+  if (cachedKiB(sys) >= worthKiB) sys.writeFile('/proc/sys/vm/drop_caches', dropCaches);
   if (scatteredKiB(sys) < worthKiB) return;
   sys.writeFile(compaction, '100');
   // Left on, it would wake the idle kernel twice a second.

@@ -6,8 +6,8 @@ import type { PodContext } from './context.ts';
 import type { PodMachine } from './pod-machine.ts';
 
 export interface IdleTrimOptions {
-  /** A VM that has been idle for so long frees what it uses for caches; null: none does. */
-  readonly cachesAfterMs: number | null;
+  /** A VM that has been idle for so long is asked for memory that it does not need. */
+  readonly afterMs: number;
   /** How often all VMs are looked at. */
   readonly lookMs?: number;
   /** CPU time that a process has used, in milliseconds; null when it is gone. */
@@ -23,25 +23,24 @@ interface Watch {
   cpuMs: number;
   atMs: number;
   idleSinceMs: number;
-  /** What has been asked of it since it was busy. */
-  asked: 'nothing' | 'compaction' | 'caches';
+  /** It was asked since it was busy. */
+  isTrimmed: boolean;
 }
 
 /**
- * Has guests give memory back when they have nothing else to do: each time that a VM has become idle it
- * brings its free memory together, and when it stays so, it frees its caches. A guest's kernel would look
+ * Has guests give memory back when they have had nothing else to do for a while. A guest's kernel would look
  * for that work twice a second; here it costs one line of /proc per VM every few seconds.
  */
 export class IdleTrim implements Disposable {
   readonly #context: PodContext;
-  readonly #cachesAfterMs: number;
+  readonly #afterMs: number;
   readonly #cpuTimeMs: (pid: number) => number | null;
   readonly #watches = new WeakMap<PodMachine, Watch>();
   readonly #timer: NodeJS.Timeout;
 
   constructor(context: PodContext, options: IdleTrimOptions) {
     this.#context = context;
-    this.#cachesAfterMs = options.cachesAfterMs ?? Number.POSITIVE_INFINITY;
+    this.#afterMs = options.afterMs;
     this.#cpuTimeMs = options.cpuTimeMs ?? cpuTimeMsOf;
     const look = (): void => {
       for (const container of context.table.all()) this.#look(container);
@@ -61,18 +60,15 @@ export class IdleTrim implements Disposable {
     const atMs = performance.now();
     const watch = this.#watches.get(machine);
     if (watch === undefined) {
-      this.#watches.set(machine, { cpuMs, atMs, idleSinceMs: atMs, asked: 'nothing' });
+      this.#watches.set(machine, { cpuMs, atMs, idleSinceMs: atMs, isTrimmed: false });
       return;
     }
     const isBusy = cpuMs - watch.cpuMs > idleShare * (atMs - watch.atMs);
     Object.assign(watch, { cpuMs, atMs });
     if (isBusy) {
-      Object.assign(watch, { idleSinceMs: atMs, asked: 'nothing' });
-    } else if (watch.asked === 'nothing') {
-      watch.asked = 'compaction';
-      void this.#trim(machine, watch);
-    } else if (watch.asked === 'compaction' && atMs - watch.idleSinceMs >= this.#cachesAfterMs) {
-      watch.asked = 'caches';
+      Object.assign(watch, { idleSinceMs: atMs, isTrimmed: false });
+    } else if (!watch.isTrimmed && atMs - watch.idleSinceMs >= this.#afterMs) {
+      watch.isTrimmed = true;
       void this.#trim(machine, watch);
     }
   }
@@ -81,8 +77,7 @@ export class IdleTrim implements Disposable {
     const { deadlines, logger } = this.#context;
     const { id, record } = machine.vm;
     try {
-      const caches = watch.asked === 'caches';
-      await machine.agent.request('trim', { caches }, AbortSignal.timeout(deadlines.requestMs));
+      await machine.agent.request('trim', {}, AbortSignal.timeout(deadlines.requestMs));
     } catch (cause) {
       logger.warn({ pod: id, err: cause }, `trimming an idle VM: ${messageOf(cause)}`);
     }

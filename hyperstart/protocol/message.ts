@@ -121,19 +121,14 @@ export interface Methods {
    * `start` asks for them, and the pod is to be configured anew.
    */
   park: { params: Empty; result: Empty };
-  /** Brings free memory together, so that it goes back to the host; unless that is little. */
-  trim: { params: TrimParams; result: Empty };
+  /** Gives back what is only cached, and what is free but scattered, unless that is little. */
+  trim: { params: Empty; result: Empty };
   /** Kills what is left, syncs and unmounts the disks, answers, then powers the VM off. */
   shutdown: { params: Empty; result: Empty };
 }
 export type MethodName = keyof Methods;
 
 export type Empty = Readonly<Record<string, never>>;
-
-export interface TrimParams {
-  /** What is only cached is freed before. */
-  readonly caches: boolean;
-}
 
 export interface ContainerParams {
   readonly containerId: string;

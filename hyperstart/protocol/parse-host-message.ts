@@ -32,7 +32,6 @@ import {
   type SignalParams,
   type StartParams,
   type TmpfsMount,
-  type TrimParams,
   deviceAccesses,
 } from './message.ts';
 import { empty, processRef, requestId, streams } from './common-checks.ts';
@@ -141,7 +140,7 @@ const paramsChecks: ParamsChecks = {
   processes: containerParams,
   release: shape<ProcessRef>(processRef),
   park: empty,
-  trim: shape<TrimParams>({ caches: bool }),
+  trim: empty,
   shutdown: empty,
 };
 
