@@ -14,7 +14,9 @@ export async function lockDataRoot(dataRoot: string): Promise<AsyncDisposable> {
       hint: 'stop it, or give this one a --data-root and --exec-root of its own',
     });
   }
+  await using undo = new AsyncDisposableStack();
+  undo.use(handle);
   await handle.truncate();
   await handle.write(`${String(process.pid)}\n`);
-  return handle;
+  return undo.move();
 }

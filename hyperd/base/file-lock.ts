@@ -24,11 +24,16 @@ export async function tryLock(file: string, flags: string): Promise<FileHandle |
   }
 }
 
+/** flock(1): its exit code with --nonblock. */
+const takenByAnother = 1;
+
 /** flock(1) locks our open file description, which it shares with us, and exits. */
 async function isLocked(handle: FileHandle): Promise<boolean> {
   const flock = spawnProcess('flock', ['--exclusive', '--nonblock', '3'], {
     stdio: ['ignore', 'ignore', 'ignore', handle.fd],
   });
   const [code] = (await once(flock, 'close')) as [number | null];
-  return code === 0;
+  if (code === 0) return true;
+  if (code === takenByAnother) return false;
+  throw new Error(`flock ended with exit code ${String(code)}`);
 }

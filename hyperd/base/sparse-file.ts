@@ -6,6 +6,7 @@ import { extract } from 'tar-stream';
 
 import { HyperError } from './error.ts';
 import { run } from './subprocess.ts';
+import { writeAll } from './write-all.ts';
 
 /** A file in memory, without its holes. */
 export interface SparseFile {
@@ -54,12 +55,13 @@ export async function readSparseArchive(archive: string): Promise<SparseFile> {
 /** The map: how many pieces, then offset and length of each; a number is a line, the last block is filled up. */
 function parsePieces(content: Buffer): readonly SparsePiece[] {
   let at = 0;
+  const check = (isRight: boolean): void => {
+    if (!isRight) throw new HyperError('INTERNAL', 'the archive of a sparse file is damaged');
+  };
   const nextNumber = (): number => {
     const end = content.indexOf('\n', at);
     const value = end < 0 ? Number.NaN : Number(content.toString('latin1', at, end));
-    if (!Number.isSafeInteger(value)) {
-      throw new HyperError('INTERNAL', 'the map of a sparse file is damaged');
-    }
+    check(Number.isSafeInteger(value) && value >= 0);
     at = end + 1;
     return value;
   };
@@ -70,6 +72,7 @@ function parsePieces(content: Buffer): readonly SparsePiece[] {
   let start = Math.ceil(at / tarBlockBytes) * tarBlockBytes;
   return places.map(({ offset, length }) => {
     const bytes = content.subarray(start, start + length);
+    check(bytes.length === length);
     start += length;
     return { offset, bytes };
   });
@@ -80,9 +83,7 @@ export async function writeSparseFile(file: SparseFile, target: string): Promise
   const handle = await open(target, 'wx', 0o600);
   try {
     await handle.truncate(file.sizeBytes);
-    await Promise.all(
-      file.pieces.map(({ offset, bytes }) => handle.write(bytes, 0, bytes.length, offset)),
-    );
+    await Promise.all(file.pieces.map(({ offset, bytes }) => writeAll(handle, bytes, offset)));
   } catch (thrown) {
     await rm(target, { force: true });
     throw thrown;

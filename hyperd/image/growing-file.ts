@@ -1,5 +1,7 @@
 import type { FileHandle } from 'node:fs/promises';
 
+import { writeAll } from '../base/write-all.ts';
+
 const readBytes = 256 * 1024;
 
 /** A file that one writes at its end while another reads from its start. */
@@ -24,11 +26,7 @@ export class GrowingFile {
   }
 
   async write(chunk: Uint8Array): Promise<void> {
-    let done = 0;
-    while (done < chunk.length) {
-      const position = this.#length + done;
-      done += (await this.#handle.write(chunk, done, chunk.length - done, position)).bytesWritten;
-    }
+    await writeAll(this.#handle, chunk, this.#length);
     this.adopt(chunk.length);
   }
 

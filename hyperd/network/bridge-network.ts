@@ -211,9 +211,9 @@ class BridgeNetwork implements NetworkManager {
 
   /** Lets go of the ports; bridge, TAPs in use and rules stay for the pods that run on. */
   async [Symbol.asyncDispose](): Promise<void> {
+    await using _ = this.#resources;
     await this.#taps[Symbol.asyncDispose]();
     await Promise.all([...this.#reservations].map((held) => held[Symbol.asyncDispose]()));
-    await this.#resources.disposeAsync();
   }
 
   async #reservePorts(

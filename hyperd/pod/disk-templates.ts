@@ -1,7 +1,8 @@
-import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 
-import { HyperError, isErrno, messageOf } from '../base/error.ts';
+import { HyperError, messageOf } from '../base/error.ts';
+import { Mutex } from '../base/mutex.ts';
 import {
   packSparseFile,
   readSparseArchive,
@@ -21,9 +22,20 @@ const maxInMemory = 8;
 export class DiskTemplates {
   readonly #directory: string;
   readonly #ready = new Map<number, Promise<SparseFile>>();
+  /** One at a time: two of a size would format the same file. */
+  readonly #preparing = new Mutex();
 
-  constructor(directory: string) {
+  private constructor(directory: string) {
     this.#directory = directory;
+  }
+
+  /** Removes what a daemon that was killed has left half-made. */
+  static async open(directory: string): Promise<DiskTemplates> {
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    for (const name of await readdir(directory)) {
+      if (!name.endsWith('.tar')) await rm(path.join(directory, name));
+    }
+    return new DiskTemplates(directory);
   }
 
   /** Makes an empty disk at a path where nothing is. */
@@ -41,7 +53,7 @@ export class DiskTemplates {
   #find(sizeBytes: number): Promise<SparseFile> {
     const known = this.#ready.get(sizeBytes);
     if (known !== undefined) return known;
-    const template = this.#prepare(sizeBytes);
+    const template = this.#preparing.run(() => this.#prepare(sizeBytes));
     const [oldest] = this.#ready.keys();
     if (oldest !== undefined && this.#ready.size >= maxInMemory) this.#ready.delete(oldest);
     this.#ready.set(sizeBytes, template);
@@ -50,12 +62,14 @@ export class DiskTemplates {
 
   async #prepare(sizeBytes: number): Promise<SparseFile> {
     const archive = path.join(this.#directory, `ext4-${String(sizeBytes)}.tar`);
-    if (!(await isThere(archive))) await this.#format(sizeBytes, archive);
+    // One that is damaged, as after a power failure, is made anew like one that is not there.
+    const kept = await readSparseArchive(archive).catch(() => null);
+    if (kept !== null) return kept;
+    await this.#format(sizeBytes, archive);
     return readSparseArchive(archive);
   }
 
   async #format(sizeBytes: number, archive: string): Promise<void> {
-    await mkdir(this.#directory, { recursive: true, mode: 0o700 });
     const disk = `${archive}.raw`;
     const unfinished = `${archive}.new`;
     try {
@@ -75,15 +89,5 @@ export class DiskTemplates {
       await rm(unfinished, { force: true });
       await rm(disk, { force: true });
     }
-  }
-}
-
-async function isThere(file: string): Promise<boolean> {
-  try {
-    await stat(file);
-    return true;
-  } catch (thrown) {
-    if (isErrno(thrown, 'ENOENT')) return false;
-    throw thrown;
   }
 }

@@ -1,4 +1,5 @@
 import { messageOf } from '../base/error.ts';
+import { Mutex } from '../base/mutex.ts';
 import { cpuTimeMsOf } from '../base/process-table.ts';
 import type { Container } from './container.ts';
 import { isRunning } from './container-state.ts';
@@ -36,16 +37,22 @@ export class IdleTrim implements Disposable {
   readonly #afterMs: number;
   readonly #cpuTimeMs: (pid: number) => number | null;
   readonly #watches = new WeakMap<PodMachine, Watch>();
+  /** One after another: a host full of VMs that become idle together is not to wake them all at once. */
+  readonly #trimming = new Mutex();
   readonly #timer: NodeJS.Timeout;
 
   constructor(context: PodContext, options: IdleTrimOptions) {
     this.#context = context;
     this.#afterMs = options.afterMs;
     this.#cpuTimeMs = options.cpuTimeMs ?? cpuTimeMsOf;
-    const look = (): void => {
+    this.#timer = setInterval(() => {
       for (const container of context.table.all()) this.#look(container);
-    };
-    this.#timer = setInterval(look, options.lookMs ?? usualLookMs).unref();
+    }, options.lookMs ?? usualLookMs).unref();
+  }
+
+  /** What fails now may do so because of it. */
+  get #isClosing(): boolean {
+    return this.#context.closing.aborted;
   }
 
   [Symbol.dispose](): void {
@@ -69,16 +76,19 @@ export class IdleTrim implements Disposable {
       Object.assign(watch, { idleSinceMs: atMs, isTrimmed: false });
     } else if (!watch.isTrimmed && atMs - watch.idleSinceMs >= this.#afterMs) {
       watch.isTrimmed = true;
-      void this.#trim(machine, watch);
+      void this.#trimming.run(() => this.#trim(machine, watch));
     }
   }
 
   async #trim(machine: PodMachine, watch: Watch): Promise<void> {
     const { deadlines, logger } = this.#context;
     const { id, record } = machine.vm;
+    // Its turn may come late.
+    if (this.#cpuTimeMs(record.pid) === null) return;
     try {
       await machine.agent.request('trim', {}, AbortSignal.timeout(deadlines.requestMs));
     } catch (cause) {
+      if (this.#isClosing) return;
       logger.warn({ pod: id, err: cause }, `trimming an idle VM: ${messageOf(cause)}`);
     }
     // What the guest has done for it makes it no busy one.

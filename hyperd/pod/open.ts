@@ -63,7 +63,7 @@ export async function openContainerService(
     connectAgent: dependencies.connectAgent ?? openAgentClient,
     paths,
     store,
-    templates: new DiskTemplates(paths.diskTemplates),
+    templates: await DiskTemplates.open(paths.diskTemplates),
     events: new RecentEvents(),
     table: new ContainerTable(),
     execs: new ExecTable(),

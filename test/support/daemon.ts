@@ -201,6 +201,8 @@ export class TestDaemon implements AsyncDisposable {
       await this.stopHyperd('SIGTERM');
       left.push(...(await this.leftovers()));
     } finally {
+      // Whatever has failed: else its mounts keep the folder.
+      await this.stopHyperd('SIGTERM');
       for (const pid of await this.vmPids()) process.kill(pid, 'SIGKILL');
       await run('ip', ['netns', 'delete', this.namespace]);
       await rm(this.directory, { recursive: true, force: true });
