@@ -24,6 +24,8 @@ export interface DaemonConfig {
   readonly mtu: number;
   /** `on`: VMs begin as copies of one that was booted before, where that is possible. */
   readonly template: string;
+  /** The library by which running VMs are copied; '' is none. */
+  readonly vmFork: string;
   /** Copies that wait for a container at least, and at most when many were asked for. */
   readonly poolSize: number;
   readonly poolMax: number;
@@ -166,6 +168,13 @@ export const settings = {
     help: 'start VMs as copies of one that was booted before',
     initial: 'on',
     check: (value) => (value === 'on' || value === 'off' ? null : 'must be on or off'),
+  }),
+  vmFork: text({
+    flag: 'vm-fork',
+    value: 'file',
+    help: 'library that copies emulated VMs while they are there; "" is none',
+    initial: '',
+    check: (value) => (value === '' ? null : isAbsolute(value)),
   }),
   poolSize: text({
     flag: 'pool-size',

@@ -40,6 +40,7 @@ export async function startDaemon(config: DaemonConfig, logger: Logger): Promise
     ...(config.qemu === '' ? {} : { binary: config.qemu }),
     kernelPath: config.kernel,
     stateFile: path.join(config.dataRoot, 'kvm.json'),
+    ...(config.vmFork === '' ? {} : { forkLibrary: config.vmFork }),
   });
   if (!driver.features.hardwareAccelerated) {
     warnings.push('WARNING: no hardware acceleration (/dev/kvm): VMs are emulated and slow');

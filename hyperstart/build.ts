@@ -1,21 +1,12 @@
 import { createHash } from 'node:crypto';
-import {
-  access,
-  mkdir,
-  mkdtemp,
-  readdir,
-  readFile,
-  rename,
-  rm,
-  stat,
-  writeFile,
-} from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import { build as bundle } from 'esbuild';
 
 import { run } from '../hyperd/base/subprocess.ts';
 import { openDebianArchive } from '../setup/debian-archive.ts';
+import { exists } from '../setup/exists.ts';
 import { withFileLock } from '../setup/file-lock.ts';
 import { archiveDirectory, cacheDirectory } from '../setup/paths.ts';
 import { step } from '../setup/progress.ts';
@@ -154,15 +145,6 @@ async function hashInputs(program: string): Promise<string> {
   }
   hash.update(path.relative(here, program)).update(await readFile(program));
   return hash.digest('hex').slice(0, 16);
-}
-
-async function exists(file: string): Promise<boolean> {
-  try {
-    await access(file);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 if (process.argv[1] === import.meta.filename) {

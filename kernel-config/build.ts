@@ -4,6 +4,7 @@ import { availableParallelism } from 'node:os';
 import path from 'node:path';
 
 import { run } from '../hyperd/base/subprocess.ts';
+import { exists } from '../setup/exists.ts';
 import { withFileLock } from '../setup/file-lock.ts';
 import { openDebianArchive } from '../setup/debian-archive.ts';
 import { archiveDirectory, cacheDirectory } from '../setup/paths.ts';
@@ -143,15 +144,6 @@ async function readToolchain(): Promise<string> {
 async function removeStaleTrees(directory: string): Promise<void> {
   for (const entry of await readdir(directory)) {
     if (entry.includes('.tree-')) await rm(path.join(directory, entry), { recursive: true });
-  }
-}
-
-async function exists(file: string): Promise<boolean> {
-  try {
-    await stat(file);
-    return true;
-  } catch {
-    return false;
   }
 }
 

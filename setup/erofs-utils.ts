@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
-import { access, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 
 import { run } from '../hyperd/base/subprocess.ts';
 import { debianSuite, openDebianArchive } from './debian-archive.ts';
+import { exists } from './exists.ts';
 import { withFileLock } from './file-lock.ts';
 import { archiveDirectory } from './paths.ts';
 
@@ -76,15 +77,6 @@ async function readsTar(binary: string): Promise<boolean> {
   try {
     const { stdout, stderr } = await run(binary, ['--help']);
     return `${stdout}${stderr}`.includes('--tar=');
-  } catch {
-    return false;
-  }
-}
-
-async function exists(file: string): Promise<boolean> {
-  try {
-    await access(file);
-    return true;
   } catch {
     return false;
   }

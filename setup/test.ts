@@ -86,6 +86,7 @@ function runTool(command: string, args: readonly string[]): Promise<number | nul
       HYPER_TEST_KERNEL: artifacts.kernelPath,
       HYPER_TEST_INITRD: artifacts.initrdPath,
       HYPER_TEST_MKFS_EROFS: artifacts.mkfsErofs,
+      HYPER_TEST_VM_FORK: artifacts.vmFork,
     },
   });
   return new Promise((resolve, reject) => {

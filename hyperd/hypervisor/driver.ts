@@ -104,6 +104,26 @@ export interface TemplateAbility {
   ): Promise<void>;
   /** Starts a copy. Resolves when the guest CPU runs; on failure or abort nothing is left behind. */
   launchClone(config: TemplateVmConfig, signal: AbortSignal): Promise<Vm>;
+  /** null where a VM cannot be copied while it is there. */
+  readonly forks: ForkAbility | null;
+}
+
+/** What makes a fork another VM than its parent. */
+export type ForkConfig = Pick<TemplateVmConfig, 'id' | 'runDirectory' | 'nic'>;
+
+/**
+ * A rarer ability: copies of a VM that is there, with all that its process has in memory. Emulation gains
+ * most by it: the translated code of the guest is a part of that.
+ */
+export interface ForkAbility {
+  /** Starts a clone of a template that can be forked. It has a NIC exactly when its forks shall have one. */
+  launchParent(config: TemplateVmConfig, signal: AbortSignal): Promise<Vm>;
+  /**
+   * Copies a parent, which has to be paused and without a disk. Whoever is connected to its channels stays
+   * so; the copy has channels of its own. Resolves when the copy's guest CPU runs; on failure or abort
+   * nothing is left behind. The copy lives on when its parent ends.
+   */
+  fork(parent: Vm, config: ForkConfig, signal: AbortSignal): Promise<Vm>;
 }
 
 /** What is written to disk so that adopt() finds the VM again. */

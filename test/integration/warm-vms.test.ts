@@ -28,15 +28,21 @@ async function until(what: string, isTrue: () => Promise<boolean>): Promise<void
   }
 }
 
-/** Processes of VMs that were started as clones. */
+/** VMs that were started as copies, but for those that are there to be forked. */
 async function cloneCount(): Promise<number> {
-  const commands = await Promise.all(
-    (await daemon.vmPids()).map((pid) =>
-      readFile(`/proc/${String(pid)}/cmdline`, 'utf8').catch(() => ''),
-    ),
+  const isClone = await Promise.all(
+    (await daemon.vmPids()).map(async (pid) => {
+      const process = `/proc/${String(pid)}`;
+      const command = await readFile(`${process}/cmdline`, 'utf8').catch(() => '');
+      const files = await readdir(`${process}/cwd`).catch((): string[] => []);
+      return command.includes('-incoming') && !files.includes('fork.sock');
+    }),
   );
-  return commands.filter((command) => command.includes('-incoming')).length;
+  return isClone.filter(Boolean).length;
 }
+
+/** For VMs that are not forked, but cloned of files: the way where there is KVM. */
+const withoutForks = ['--vm-fork', ''];
 
 const templateDirectory = (): string => path.join(daemon.directory, 'run/memory/shared');
 
@@ -65,12 +71,15 @@ const identity = `
   date +%s
 `;
 
-describe('VMs that begin as clones', () => {
-  it(
-    'share no identity, and know the time',
-    async () => {
-      daemon = await TestDaemon.start(['busybox'], ['--pool-size', String(poolSize)]);
-      await until('a template', hasTemplate);
+describe('VMs that begin as copies', () => {
+  it.each([
+    ['forks', []],
+    ['clones of files', withoutForks],
+  ])(
+    'share no identity, and know the time: %s',
+    async (_, flags) => {
+      daemon = await TestDaemon.start(['busybox'], ['--pool-size', String(poolSize), ...flags]);
+      await until('the pool', async () => (await cloneCount()) === poolSize);
       const seen: string[] = [];
       let wrongClocks = 0;
       const next = Array.from({ length: clones }, (_, index) => index);
@@ -150,7 +159,7 @@ describe('VMs that begin as clones', () => {
   });
 
   it('are replaced by booted ones when the template is broken', async () => {
-    daemon = await TestDaemon.start(['busybox'], ['--pool-size', '0']);
+    daemon = await TestDaemon.start(['busybox'], ['--pool-size', '0', ...withoutForks]);
     await until('a template', hasTemplate);
     const [name = ''] = await readdir(templateDirectory());
     await truncate(path.join(templateDirectory(), name, 'state'), 1000);
@@ -160,7 +169,7 @@ describe('VMs that begin as clones', () => {
   });
 
   it('come in the size that the container asks for, once that is usual', async () => {
-    daemon = await TestDaemon.start(['busybox'], ['--pool-size', '0']);
+    daemon = await TestDaemon.start(['busybox'], ['--pool-size', '0', ...withoutForks]);
     await until('a template', hasTemplate);
     const limits = ['--cpus', '1', '-m', '192m', 'busybox'];
     const ask = ['sh', '-c', 'nproc; cat /sys/fs/cgroup/memory.max; free -m | grep -c Mem'];
@@ -170,5 +179,36 @@ describe('VMs that begin as clones', () => {
     expect(await output(...limits, ...ask)).toBe(`1\n${String(192 * 1024 * 1024)}\n1\n`);
     await daemon.docker(['run', '-d', '--name', 'sized', ...limits, 'sleep', '1000']);
     expect(await timelineOf('sized')).toHaveProperty('restored');
+  });
+
+  it('are clones of files until there is another VM to be forked', async () => {
+    daemon = await TestDaemon.start(['busybox'], ['--pool-size', '0']);
+    const parents = async (): Promise<readonly number[]> => {
+      const pids = await daemon.vmPids();
+      const files = await Promise.all(
+        pids.map((pid) => readdir(`/proc/${String(pid)}/cwd`).catch((): string[] => [])),
+      );
+      return pids.filter((_, index) => files[index]?.includes('fork.sock'));
+    };
+    await until('a parent', async () => (await parents()).length === 1);
+    const sleep = ['busybox', 'sleep', '1000'];
+    const origin = async (name: string): Promise<Readonly<Record<string, number>>> => {
+      expect(await daemon.docker(['run', '-d', '--name', name, ...sleep])).toMatchObject({
+        code: 0,
+      });
+      return timelineOf(name);
+    };
+    await until('a fork', async () => {
+      await daemon.docker(['rm', '-f', 'forked']);
+      return 'fork' in (await origin('forked'));
+    });
+    for (const pid of await parents()) process.kill(pid, 'SIGKILL');
+    await until('the news', () => Promise.resolve(daemon.log.includes('to be forked has died')));
+    expect(await origin('cloned')).toHaveProperty('restored');
+    expect((await daemon.docker(['exec', 'forked', 'echo', 'well'])).stdout).toBe('well\n');
+    await until('a fork again', async () => {
+      await daemon.docker(['rm', '-f', 'again']);
+      return 'fork' in (await origin('again'));
+    });
   });
 });

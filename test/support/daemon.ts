@@ -7,6 +7,7 @@ import type { ChildProcess } from 'node:child_process';
 
 import { ApiClient } from '../../hyper-cli/api-client.ts';
 import { run, spawnProcess } from '../../hyperd/base/subprocess.ts';
+import { buildVmFork } from '../../vm-fork/build.ts';
 import { testMkfsErofs } from './erofs.ts';
 
 const root = path.join(import.meta.dirname, '../..');
@@ -70,6 +71,7 @@ export class TestDaemon implements AsyncDisposable {
       ...['--kernel', await newestArtifact('kernel')],
       ...['--initrd', await newestArtifact('initrd')],
       ...['--mkfs-erofs', await testMkfsErofs()],
+      ...['--vm-fork', await testVmFork()],
       ...['--data-root', path.join(this.directory, 'data')],
       ...['--exec-root', path.join(this.directory, 'run')],
       ...['--host', `unix://${this.socket}`],
@@ -218,6 +220,14 @@ export class TestDaemon implements AsyncDisposable {
       return false;
     }
   }
+}
+
+/** The library that forks VMs: what `npm test` built, else it is built now. */
+export async function testVmFork(): Promise<string> {
+  return (
+    process.env['HYPER_TEST_VM_FORK'] ??
+    (await buildVmFork({ cacheDirectory: cache, onProgress: () => undefined }))
+  );
 }
 
 /** TAPs that a daemon has ready for the next VMs; they go with it. */

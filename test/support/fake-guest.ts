@@ -371,6 +371,10 @@ export class FakeVm implements Vm {
     this.record = { hypervisor: 'fake', id, runDirectory, pid: 4242, startTicks: 1 };
   }
 
+  get isPaused(): boolean {
+    return this.#guest.isPaused;
+  }
+
   connect(): Promise<GuestChannel> {
     return Promise.resolve(new GuestChannel(this.#guest));
   }

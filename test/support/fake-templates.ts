@@ -3,6 +3,8 @@ import path from 'node:path';
 
 import { unlessAborted } from '../../hyperd/base/deadline.ts';
 import type {
+  ForkAbility,
+  ForkConfig,
   TemplateAbility,
   TemplateConfig,
   TemplateShape,
@@ -16,6 +18,8 @@ const leastMiB = 128;
 /** Templates of fake guests: a clone needs the file that its template left. */
 export class FakeTemplates implements TemplateAbility {
   key = 'fake-1';
+  /** As with hardware acceleration, unless a test wants them. */
+  forks: FakeForks | null = null;
   readonly diskSlots = { readOnly: 2, writable: 1 } as const;
   /** In the order in which they were begun. */
   readonly made: TemplateConfig[] = [];
@@ -57,13 +61,50 @@ export class FakeTemplates implements TemplateAbility {
     return this.#power(config);
   }
 
-  #power(config: TemplateVmConfig): FakeVm {
+  /** From now on there are forks, too. */
+  enableForks(): FakeForks {
+    this.forks = new FakeForks((config) => this.#power(config));
+    return this.forks;
+  }
+
+  #power(config: Pick<TemplateVmConfig, 'id' | 'runDirectory'>): FakeVm {
     const { readOnly, writable } = this.diskSlots;
     const slots = [
       ...Array.from({ length: readOnly }, (_, index) => `r${String(index)}`),
       ...Array.from({ length: writable }, (_, index) => `w${String(index)}`),
     ];
     return new FakeVm(this.#driver.power(config.id), config, slots);
+  }
+}
+
+/** Forks of fake guests: a parent has to be paused, and to be there. */
+export class FakeForks implements ForkAbility {
+  readonly parents: FakeVm[] = [];
+  readonly forks: ForkConfig[] = [];
+  /** Thrown by every launch of a parent. */
+  parentFailure: Error | null = null;
+  /** Thrown by every fork. */
+  forkFailure: Error | null = null;
+  readonly #power: (config: ForkConfig) => FakeVm;
+
+  constructor(power: (config: ForkConfig) => FakeVm) {
+    this.#power = power;
+  }
+
+  launchParent(config: TemplateVmConfig): Promise<Vm> {
+    if (this.parentFailure !== null) return Promise.reject(this.parentFailure);
+    const parent = this.#power(config);
+    this.parents.push(parent);
+    return Promise.resolve(parent);
+  }
+
+  fork(parent: Vm, config: ForkConfig): Promise<Vm> {
+    if (this.forkFailure !== null) return Promise.reject(this.forkFailure);
+    if (!this.parents.some((each) => each === parent && each.isPaused)) {
+      return Promise.reject(new Error('no paused parent'));
+    }
+    this.forks.push(config);
+    return Promise.resolve(this.#power(config));
   }
 }
 

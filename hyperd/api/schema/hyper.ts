@@ -6,8 +6,9 @@ const Origin = Type.Union([Type.Literal('pool'), Type.Literal('template'), Type.
 /**
  * Milliseconds that each phase of a start took. Every phase begins where the one before it ends, so that
  * their sum is the whole start: `lost` (VMs that failed before this one), `pool` (a waiting VM is taken),
- * `prepare` (run directory, network and disks on the host), `spawn` (QEMU has a process), `monitor` (it
- * can be told what to do), `restored` (the template's state is loaded), `running` (its processors run),
+ * `prepare` (run directory, network and disks on the host), `spawn` (QEMU has a process) or `fork` (it is
+ * the copy of another one), `monitor` (it can be told what to do), `restored` (the template's state is
+ * loaded), `running` (its processors run),
  * `agent` (up to the agent's answer: the boot, where there is one), `network`, `mounts`, `process` (the
  * guest's own work for the container: `network` with all that a VM does once for its first one, `mounts`
  * as far as they take longer than that), `request` (what else the request to the guest takes). Absent:

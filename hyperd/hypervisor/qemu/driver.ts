@@ -16,7 +16,7 @@ import type {
 import { checkDevices, type HostCapabilities, qbootFile, qemuArguments } from './command-line.ts';
 import { canOpen, isKvmWorking } from './kvm-probe.ts';
 import { launchQemu } from './launch.ts';
-import { QemuTemplates } from './templates.ts';
+import { QemuTemplates, type QemuTemplatesConfig } from './templates.ts';
 import { QemuVm } from './vm.ts';
 
 export interface QemuDriverConfig {
@@ -26,6 +26,8 @@ export interface QemuDriverConfig {
   readonly kernelPath: string;
   /** Where that is remembered. */
   readonly stateFile: string;
+  /** The library that forks VMs (vm-fork/README.md); without it there are no forks. */
+  readonly forkLibrary?: string;
 }
 
 const oldest = { major: 7, minor: 2 };
@@ -48,10 +50,13 @@ export async function openQemuDriver(config: QemuDriverConfig): Promise<Hypervis
     });
   }
   const number = version.slice(1).join('.');
-  const { kernelPath, stateFile } = config;
+  const { kernelPath, stateFile, forkLibrary = null } = config;
   const qboot = await hasQboot(binary);
   const kvm = await isKvmWorking({ binary, version: number, kernelPath, qboot, stateFile });
-  return new QemuDriver(binary, number, { kvm, qboot, vhostNet: await canOpen('/dev/vhost-net') });
+  // It would be a third thread that waits for an emulated processor, and a VM with it cannot be forked.
+  const vhostNet = kvm && (await canOpen('/dev/vhost-net'));
+  const host = { kvm, qboot, vhostNet };
+  return new QemuDriver({ binary, version: number, host, forkLibrary });
 }
 
 /** QEMU lists the folders where it looks for firmware; distributions may leave qboot out. */
@@ -76,7 +81,8 @@ class QemuDriver implements HypervisorDriver {
   readonly #binary: string;
   readonly #host: HostCapabilities;
 
-  constructor(binary: string, version: string, host: HostCapabilities) {
+  constructor(config: QemuTemplatesConfig) {
+    const { binary, version, host } = config;
     this.#binary = binary;
     this.version = version;
     this.#host = host;
@@ -86,7 +92,7 @@ class QemuDriver implements HypervisorDriver {
       pause: true,
       hardwareAccelerated: host.kvm,
     };
-    this.templates = new QemuTemplates({ binary, version, host });
+    this.templates = new QemuTemplates(config);
   }
 
   async launch(config: VmConfig, signal: AbortSignal): Promise<Vm> {
@@ -107,7 +113,9 @@ class QemuDriver implements HypervisorDriver {
       const text = `VM ${record.id.slice(0, 12)}: its process ${String(record.pid)} is gone`;
       throw new HyperError('NOT_FOUND', text);
     }
-    const options = { record, host: this.#host, startedAt: performance.now(), exited: null };
+    const startedAt = performance.now();
+    const how = { beginning: 'adopt', exited: null } as const;
+    const options = { record, host: this.#host, startedAt, ...how };
     try {
       return await QemuVm.connect(options, signal);
     } catch (cause) {

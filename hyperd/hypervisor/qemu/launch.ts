@@ -19,6 +19,8 @@ export interface QemuLaunch {
   readonly startedAt: number;
   /** Open file that QEMU gets as descriptor `stateDescriptor`. */
   readonly stateFile?: number;
+  /** Added to the daemon's own. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 /**
@@ -45,7 +47,8 @@ export async function launchQemu(
     if (pid === undefined || startTicks === null) throw await startError(exited);
     const record: VmRecord = { hypervisor: 'qemu', id, runDirectory, pid, startTicks };
     const either = AbortSignal.any([signal, failure.signal]);
-    const vm = await QemuVm.connect({ record, host, startedAt, exited }, either);
+    const options = { record, host, startedAt, beginning: 'spawn', exited } as const;
+    const vm = await QemuVm.connect(options, either);
     await begin(vm);
     return vm;
   } catch (cause) {
@@ -60,9 +63,12 @@ export async function launchQemu(
 }
 
 async function spawnQemu(launch: QemuLaunch): Promise<ChildProcess> {
-  const { binary, runDirectory, stateFile } = launch;
+  const { binary, runDirectory, stateFile, environment } = launch;
   await using log = await open(qemuLogPath(runDirectory), 'a');
-  const child = spawnProcess(binary, launch.arguments, {
+  // env(1) becomes QEMU: it has the same pid.
+  const variables = Object.entries(environment ?? {}).map(([name, value]) => `${name}=${value}`);
+  const [command, ...first] = variables.length === 0 ? [binary] : ['env', ...variables, binary];
+  const child = spawnProcess(command, [...first, ...launch.arguments], {
     cwd: runDirectory,
     detached: true,
     stdio: ['ignore', log.fd, log.fd, ...(stateFile === undefined ? [] : [stateFile])],
@@ -72,7 +78,7 @@ async function spawnQemu(launch: QemuLaunch): Promise<ChildProcess> {
 }
 
 /** A unix(7) address holds 107 characters. */
-function checkSocketPath(runDirectory: string): void {
+export function checkSocketPath(runDirectory: string): void {
   const longest = socketPaths(runDirectory).control;
   if (Buffer.byteLength(longest) > 107) {
     throw new HyperError(

@@ -5,6 +5,7 @@ import path from 'node:path';
 
 import { HyperError } from '../../base/error.ts';
 import type {
+  ForkAbility,
   TemplateAbility,
   TemplateConfig,
   TemplateFiles,
@@ -14,6 +15,7 @@ import type {
 } from '../driver.ts';
 import { bootArguments, type HostCapabilities, nicArguments, vmArguments } from './command-line.ts';
 import { diskSlots, slotArguments } from './disk-slots.ts';
+import { QemuForks, type QemuForksConfig } from './forks.ts';
 import { launchQemu, type QemuLaunch } from './launch.ts';
 import { restorePrivateMemory, savePrivateMemory } from './private-memory.ts';
 import {
@@ -28,6 +30,8 @@ export interface QemuTemplatesConfig {
   readonly binary: string;
   readonly version: string;
   readonly host: HostCapabilities;
+  /** The library that forks VMs; null where there is none. */
+  readonly forkLibrary: string | null;
 }
 
 /**
@@ -37,10 +41,17 @@ export interface QemuTemplatesConfig {
 export class QemuTemplates implements TemplateAbility {
   readonly key: string;
   readonly diskSlots = diskSlots;
+  readonly forks: ForkAbility | null;
   readonly #config: QemuTemplatesConfig;
 
   constructor(config: QemuTemplatesConfig) {
     this.#config = config;
+    const { forkLibrary, host } = config;
+    const launchParent: QemuForksConfig['launchParent'] = (vmConfig, environment, signal) =>
+      this.#clone(vmConfig, { environment, signal });
+    // What KVM keeps of a VM in the host's kernel belongs to one process.
+    const canFork = forkLibrary !== null && !host.kvm && !host.vhostNet;
+    this.forks = canFork ? new QemuForks({ library: forkLibrary, host, launchParent }) : null;
     const processor = config.host.kvm ? processorKey() : 'emulated';
     const machine = vmArguments({ id: '', runDirectory: '', vcpus: 1 }, config.host);
     const boot = bootArguments(
@@ -75,12 +86,20 @@ export class QemuTemplates implements TemplateAbility {
     await savePrivateMemory(config, config.id);
   }
 
-  async launchClone(config: TemplateVmConfig, signal: AbortSignal): Promise<Vm> {
+  launchClone(config: TemplateVmConfig, signal: AbortSignal): Promise<Vm> {
+    return this.#clone(config, { environment: {}, signal });
+  }
+
+  async #clone(
+    config: TemplateVmConfig,
+    { environment, signal }: { environment: Record<string, string>; signal: AbortSignal },
+  ): Promise<Vm> {
     const startedAt = performance.now();
     await using state = await open(stateFile(config));
     await using _ = await restorePrivateMemory(config, config.id);
     const arguments_ = [...this.#arguments(config, false), '-incoming', 'defer'];
-    const launch = { ...this.#launch(config, arguments_), startedAt, stateFile: state.fd };
+    const base = { ...this.#launch(config, arguments_), startedAt };
+    const launch = { ...base, stateFile: state.fd, environment };
     const begin = async (vm: Parameters<Parameters<typeof launchQemu>[1]>[0]): Promise<void> => {
       await vm.loadState();
       await vm.resume();

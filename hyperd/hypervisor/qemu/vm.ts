@@ -23,6 +23,8 @@ export interface QemuVmOptions {
   readonly host: HostCapabilities;
   /** performance.now() at the call of launch. */
   readonly startedAt: number;
+  /** How we came to the process: the name of the first phase of its timeline. */
+  readonly beginning: 'spawn' | 'fork' | 'adopt';
   /** Settles with how the process ended; null when it is not our child. */
   readonly exited: Promise<string> | null;
 }
@@ -83,7 +85,7 @@ export class QemuVm implements Vm {
     using undo = new DisposableStack();
     const events = new VmEvents();
     const monitor = undo.adopt(await connectUnix(sockets.qmp, signal), destroy);
-    const timeline: Record<string, number> = { spawn: elapsedSince(startedAt) };
+    const timeline: Record<string, number> = { [options.beginning]: elapsedSince(startedAt) };
     const consoleSocket = undo.adopt(await connectUnix(sockets.console, signal), destroy);
     const console = new ConsoleFeed();
     const { promise: consoleClosed, resolve } = Promise.withResolvers<undefined>();

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 
-import type { Vm } from '../../hypervisor/driver.ts';
+import type { TemplateVmConfig, Vm } from '../../hypervisor/driver.ts';
 import type { PreparedTap } from '../../network/network-manager.ts';
 import type { AgentConnection } from '../agent-connection.ts';
 import { openAgentSession } from '../agent-session.ts';
@@ -24,14 +24,16 @@ export interface BlankVm {
   readonly resources: AsyncDisposableStack;
 }
 
-/** Clones a template and connects to its agent. On failure or abort nothing is left behind. */
+/** One of the ways to start a VM that is blank. */
+export type LaunchVm = (config: TemplateVmConfig, signal: AbortSignal) => Promise<Vm>;
+
+/** Starts a VM of a template's and connects to its agent. On failure or abort nothing is left behind. */
 export async function launchBlank(
   context: PodContext,
   template: Template,
-  signal: AbortSignal,
+  { launch, signal }: { readonly launch: LaunchVm; readonly signal: AbortSignal },
 ): Promise<BlankVm> {
-  const { driver, network } = context;
-  if (driver.templates === null) throw new Error('templates without a driver that has them');
+  const { network } = context;
   await using undo = new AsyncDisposableStack();
   const clock = new PhaseClock();
   const id = randomBytes(32).toString('hex');
@@ -39,9 +41,9 @@ export async function launchBlank(
   const { shape, files } = template;
   const tap = shape.hasNic && network !== null ? undo.use(await network.prepareTap()) : null;
   const nic = tap === null ? null : blankNic(tap);
-  const clone = { ...files, id, runDirectory, shape, nic };
+  const config = { ...files, id, runDirectory, shape, nic };
   clock.end('prepare');
-  const vm = undo.use(await driver.templates.launchClone(clone, signal));
+  const vm = undo.use(await launch(config, signal));
   const exits = new ProcessExits();
   const agent = await openAgentSession(context, vm, {
     ...{ exits, signal },

@@ -23,6 +23,8 @@ export interface TemplateStoreOptions {
   readonly layerFile: string;
   /** Resolves when no container is being started. */
   readonly untilIdle: () => Promise<void>;
+  /** Called when a template is not to be used again. */
+  readonly onRemoved: (template: Template) => void;
 }
 
 /** After so long a template is made anew: its clones share an address space layout. */
@@ -105,7 +107,7 @@ export class TemplateStore {
     const name = shapeName(template.shape);
     this.#notBefore.set(name, Date.now() + retryMs);
     if (this.#ready.get(name) === template) this.#ready.delete(name);
-    await remove(template);
+    await this.#remove(template);
   }
 
   async #tryMake(shape: TemplateShape): Promise<Template | null> {
@@ -179,7 +181,7 @@ export class TemplateStore {
     const name = shapeName(template.shape);
     const former = this.#ready.get(name);
     this.#ready.set(name, template);
-    if (former !== undefined) await remove(former);
+    if (former !== undefined) await this.#remove(former);
   }
 
   /** Of the unusual shapes the oldest goes. */
@@ -190,14 +192,15 @@ export class TemplateStore {
       .sort(([, a], [, b]) => a.madeUnixMs - b.madeUnixMs);
     for (const [name, template] of others.slice(0, Math.max(0, others.length - maxOthers))) {
       this.#ready.delete(name);
-      await remove(template);
+      await this.#remove(template);
     }
   }
-}
 
-/** The memory of clones that still run stays until the last of them ends. */
-async function remove({ files }: Template): Promise<void> {
-  await rm(files.templateDirectory, { recursive: true, force: true });
+  /** The memory of clones that still run stays until the last of them ends. */
+  async #remove(template: Template): Promise<void> {
+    this.#options.onRemoved(template);
+    await rm(template.files.templateDirectory, { recursive: true, force: true });
+  }
 }
 
 async function hashInputs(context: PodContext, options: TemplateStoreOptions): Promise<string> {

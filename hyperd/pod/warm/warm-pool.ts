@@ -2,15 +2,17 @@ import { unlessAborted } from '../../base/deadline.ts';
 import { messageOf } from '../../base/error.ts';
 import type { TemplateShape } from '../../hypervisor/driver.ts';
 import type { PodContext } from '../context.ts';
-import { type BlankVm, launchBlank } from './blank-vm.ts';
+import type { BlankVm } from './blank-vm.ts';
 import { Demand } from './demand.ts';
 import type { HostMemory } from './host-memory.ts';
 import { rehearse } from './rehearsal.ts';
+import type { TemplateCopies } from './template-copies.ts';
 import type { TemplateStore } from './template-store.ts';
 import { shapeName, type Template } from './template.ts';
 
 export interface WarmPoolOptions {
   readonly templates: TemplateStore;
+  readonly copies: TemplateCopies;
   readonly shape: TemplateShape;
   /** VMs that wait at least; 0: no pool. */
   readonly minSize: number;
@@ -147,11 +149,12 @@ export class WarmPool implements AsyncDisposable {
 
   async #fill(): Promise<void> {
     const { logger } = this.#context;
-    const { templates, shape } = this.#options;
+    const { templates, copies, shape } = this.#options;
     try {
       while (await this.#isWanting()) {
         const template = templates.find(shape) ?? (await templates.make(shape));
         if (template === null) return;
+        await copies.prepare(template);
         await this.#untilWorthIt();
         if (!(await this.#isWanting())) return;
         await this.#make(template);
@@ -190,21 +193,24 @@ export class WarmPool implements AsyncDisposable {
   }
 
   /**
-   * A clone that has rehearsed and is paused. While containers are being started it does neither: the next
-   * start is over sooner with the VM as it is than after a rehearsal.
+   * A copy that has rehearsed and is paused. While containers are being started it does neither, unless its
+   * parent has rehearsed for it: the next start is over sooner with the VM as it is than after a rehearsal.
    */
   async #launch(template: Template, making: Making): Promise<void> {
     const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(fillMs)]);
     await using undo = new AsyncDisposableStack();
-    const blank = await launchBlank(this.#context, template, signal);
+    const { blank, hasRehearsed } = await this.#options.copies.launch(template, signal);
     undo.use(blank.resources);
-    await unlessAborted(Promise.race([making.claimed, this.#options.untilQuiet()]), signal);
+    if (!hasRehearsed) {
+      await unlessAborted(Promise.race([making.claimed, this.#options.untilQuiet()]), signal);
+    }
     const isTaken = (): boolean => {
       making.claim?.(blank);
       return making.claim !== null;
     };
     if (!isTaken()) {
-      await this.#rehearse(blank, signal);
+      if (!hasRehearsed) await this.#rehearse(blank, signal);
+      await blank.vm.pause();
       const usedMiB = await this.#options.hostMemory.usedMiB(blank.vm.record.pid);
       if (!isTaken()) this.#add(blank, usedMiB);
     }
@@ -216,7 +222,6 @@ export class WarmPool implements AsyncDisposable {
     const { layerFile } = this.#options;
     const machine = { vm, agent, exits, hasNic: tap !== null, runDirectory };
     await rehearse(this.#context, machine, { layerFile, signal });
-    await vm.pause();
   }
 
   #add(blank: BlankVm, usedMiB: number): void {

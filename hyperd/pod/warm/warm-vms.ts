@@ -7,10 +7,11 @@ import type { TemplateShape } from '../../hypervisor/driver.ts';
 import type { PodContext } from '../context.ts';
 import type { MachineSize } from '../spec/resources.ts';
 import { machineSize, parseResources } from '../spec/resources.ts';
-import { type BlankVm, launchBlank } from './blank-vm.ts';
+import type { BlankVm } from './blank-vm.ts';
 import { hostMemory, type HostMemory } from './host-memory.ts';
 import { dropMemoryMounts, type MemoryMounts, openMemoryMounts } from './memory-mounts.ts';
 import { rehearsalLayer } from './rehearsal-layer.ts';
+import { TemplateCopies } from './template-copies.ts';
 import { TemplateStore } from './template-store.ts';
 import { shapeName, type Template } from './template.ts';
 import { WarmPool } from './warm-pool.ts';
@@ -45,6 +46,7 @@ const usualTimes = 2;
 export class WarmVms implements AsyncDisposable {
   readonly #context: PodContext;
   readonly #templates: TemplateStore;
+  readonly #copies: TemplateCopies;
   readonly #pool: WarmPool;
   readonly #usual: string;
   readonly #starts: Starts;
@@ -52,10 +54,17 @@ export class WarmVms implements AsyncDisposable {
 
   private constructor(
     context: PodContext,
-    parts: { templates: TemplateStore; pool: WarmPool; usual: string; starts: Starts },
+    parts: {
+      templates: TemplateStore;
+      copies: TemplateCopies;
+      pool: WarmPool;
+      usual: string;
+      starts: Starts;
+    },
   ) {
     this.#context = context;
     this.#templates = parts.templates;
+    this.#copies = parts.copies;
     this.#pool = parts.pool;
     this.#usual = parts.usual;
     this.#starts = parts.starts;
@@ -79,17 +88,22 @@ export class WarmVms implements AsyncDisposable {
       const { shared: sharedDirectory, private: privateDirectory } = mounts;
       const files = { sharedDirectory, privateDirectory, layerFile, untilIdle };
       const { templates: ability } = driver;
-      const templates = await TemplateStore.open(context, { ability, usual: shape, ...files });
+      const host = { hostMemory: config.hostMemory ?? hostMemory };
+      const copies = new TemplateCopies(context, { ability, layerFile, untilIdle, ...host });
+      const onRemoved = copies.forget.bind(copies);
+      const options = { ability, usual: shape, ...files, onRemoved };
+      const templates = await TemplateStore.open(context, options);
       undo.defer(() => templates.settled());
+      undo.use(copies);
       const { poolSize: minSize, poolMax: maxSize, poolMemoryMiB: maxMemoryMiB } = config;
       const untilQuiet = (): Promise<void> => starts.untilQuiet();
       const filling = { minSize, maxSize, maxMemoryMiB, layerFile, untilIdle, untilQuiet };
-      const host = { hostMemory: config.hostMemory ?? hostMemory };
-      const pool = undo.use(new WarmPool(context, { templates, shape, ...filling, ...host }));
+      const sources = { templates, copies, shape };
+      const pool = undo.use(new WarmPool(context, { ...sources, ...filling, ...host }));
       const usual = shapeName(shape);
-      const warm = new WarmVms(context, { templates, pool, usual, starts });
+      const warm = new WarmVms(context, { templates, copies, pool, usual, starts });
       pool.refill();
-      if (minSize === 0 && templates.find(shape) === null) void templates.make(shape);
+      if (minSize === 0) warm.#prepare(shape);
       warm.#resources = undo.move();
       return warm;
     } catch (cause) {
@@ -138,7 +152,9 @@ export class WarmVms implements AsyncDisposable {
 
   async #clone(template: Template, signal: AbortSignal): Promise<WarmVm | null> {
     try {
-      return { ...(await launchBlank(this.#context, template, signal)), origin: 'template' };
+      const { blank, hasRehearsed } = await this.#copies.launch(template, signal);
+      if (!hasRehearsed) void this.#copies.prepare(template);
+      return { ...blank, origin: 'template' };
     } catch (cause) {
       signal.throwIfAborted();
       const text = `a clone did not start, so its VM is booted: ${messageOf(cause)}`;
@@ -152,7 +168,14 @@ export class WarmVms implements AsyncDisposable {
     const name = shapeName(shape);
     const times = (this.#asked.get(name) ?? 0) + 1;
     this.#asked.set(name, times);
-    if (name === this.#usual || times >= usualTimes) void this.#templates.make(shape);
+    if (name === this.#usual || times >= usualTimes) this.#prepare(shape);
+  }
+
+  /** Makes what VMs of a shape are copied from, in the background. */
+  #prepare(shape: TemplateShape): void {
+    const template = this.#templates.find(shape);
+    const found = template === null ? this.#templates.make(shape) : Promise.resolve(template);
+    void found.then((made) => (made === null ? undefined : this.#copies.prepare(made)));
   }
 
   [Symbol.asyncDispose](): Promise<void> {
