@@ -3,9 +3,13 @@ import { stat } from 'node:fs/promises';
 import { guestMemoryFiles, isOwnFile, type Mapping, parseSmaps } from '../measure/smaps.ts';
 import { readIfAlive } from './processes.ts';
 
+/** What the memory is called that a forked VM has instead of its parent's file (vm-fork/memory.c). */
+const forkedFile = '/memfd:guest-memory';
+
 /** The files that are a VM's guest memory; none when that is anonymous. */
 export async function readGuestFiles(pid: number): Promise<readonly string[]> {
-  return guestMemoryFiles(await readIfAlive(pid, 'cmdline'));
+  const files = guestMemoryFiles(await readIfAlive(pid, 'cmdline'));
+  return files.length === 0 ? [] : [...files, forkedFile];
 }
 
 /**
