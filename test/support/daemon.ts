@@ -7,7 +7,7 @@ import type { ChildProcess } from 'node:child_process';
 
 import { ApiClient } from '../../hyper-cli/api-client.ts';
 import { run, spawnProcess } from '../../hyperd/base/subprocess.ts';
-import { buildVmFork } from '../../vm-fork/build.ts';
+import { testInitrd, testKernel, testVmFork } from './artifacts.ts';
 import { testMkfsErofs } from './erofs.ts';
 
 const root = path.join(import.meta.dirname, '../..');
@@ -68,8 +68,8 @@ export class TestDaemon implements AsyncDisposable {
 
   async startHyperd(): Promise<void> {
     const flags = [
-      ...['--kernel', await newestArtifact('kernel')],
-      ...['--initrd', await newestArtifact('initrd')],
+      ...['--kernel', await testKernel()],
+      ...['--initrd', await testInitrd()],
       ...['--mkfs-erofs', await testMkfsErofs()],
       ...['--vm-fork', await testVmFork()],
       ...['--data-root', path.join(this.directory, 'data')],
@@ -222,28 +222,5 @@ export class TestDaemon implements AsyncDisposable {
   }
 }
 
-/** The library that forks VMs: what `npm test` built, else it is built now. */
-export async function testVmFork(): Promise<string> {
-  return (
-    process.env['HYPER_TEST_VM_FORK'] ??
-    (await buildVmFork({ cacheDirectory: cache, onProgress: () => undefined }))
-  );
-}
-
 /** TAPs that a daemon has ready for the next VMs; they go with it. */
 const spareTaps = 2;
-
-/** Path of HyperKernel or the initrd: what `npm test` built, else the newest of the cache. */
-export async function newestArtifact(kind: 'kernel' | 'initrd'): Promise<string> {
-  const given = process.env[kind === 'kernel' ? 'HYPER_TEST_KERNEL' : 'HYPER_TEST_INITRD'];
-  if (given !== undefined) return given;
-  const [folder, file] = kind === 'kernel' ? ['kernel', 'vmlinux'] : ['hyperstart', 'initrd'];
-  const find = [path.join(cache, folder), '-name', file, '-printf', '%T@ %p\n'];
-  const { stdout } = await run('find', find);
-  const age = (line: string): number => Number(line.split(' ')[0]);
-  const lines = stdout
-    .trim()
-    .split('\n')
-    .sort((a, b) => age(b) - age(a));
-  return lines[0]?.split(' ')[1] ?? '';
-}

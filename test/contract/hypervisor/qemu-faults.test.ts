@@ -10,7 +10,7 @@ import { isAlive } from '../../../hyperd/base/process-table.ts';
 import { spawnProcess } from '../../../hyperd/base/subprocess.ts';
 import type { Disk, HypervisorDriver, Vm, VmRecord } from '../../../hyperd/hypervisor/driver.ts';
 import { openQemuDriver } from '../../../hyperd/hypervisor/qemu/driver.ts';
-import { newestArtifact } from '../../support/daemon.ts';
+import { testInitrd, testKernel } from '../../support/artifacts.ts';
 
 const patient = () => AbortSignal.timeout(60_000);
 
@@ -21,8 +21,8 @@ let directory: string;
 let vms: { readonly record: VmRecord; stop: Vm['stop'] }[];
 
 beforeAll(async () => {
-  kernelPath = await newestArtifact('kernel');
-  initrdPath = await newestArtifact('initrd');
+  kernelPath = await testKernel();
+  initrdPath = await testInitrd();
   const stateFile = path.join(tmpdir(), 'hyper-contract-kvm.json');
   driver = await openQemuDriver({ kernelPath, stateFile });
 });

@@ -9,7 +9,7 @@ import { hasEndedWithin, isAlive } from '../../../hyperd/base/process-table.ts';
 import type { ForkAbility, Vm } from '../../../hyperd/hypervisor/driver.ts';
 import { openDriver } from '../../../hyperd/hypervisor/registry.ts';
 import { type MemoryMounts, openMemoryMounts } from '../../../hyperd/pod/warm/memory-mounts.ts';
-import { newestArtifact, testVmFork } from '../../support/daemon.ts';
+import { testInitrd, testKernel, testVmFork } from '../../support/artifacts.ts';
 
 const patient = (): AbortSignal => AbortSignal.timeout(60_000);
 const shape = { memoryMiB: 256, vcpus: 2, hasNic: false };
@@ -66,7 +66,7 @@ beforeEach(async () => {
   directory = await mkdtemp(path.join(tmpdir(), 'hyc-'));
   mounts = await openMemoryMounts(directory);
   vms = [];
-  const kernelPath = await newestArtifact('kernel');
+  const kernelPath = await testKernel();
   const driver = await openDriver('qemu', {
     kernelPath,
     stateFile: path.join(directory, 'kvm.json'),
@@ -78,7 +78,7 @@ beforeEach(async () => {
   const templateDirectory = path.join(mounts.shared, 'template');
   await mkdir(templateDirectory);
   const files = { templateDirectory, privateDirectory: mounts.private, shape };
-  const initrdPath = await newestArtifact('initrd');
+  const initrdPath = await testInitrd();
   const maker = { ...(await vmConfig('maker')), ...files, kernelPath, initrdPath };
   await templates.makeTemplate(maker, park, patient());
   parent = await forks.launchParent({ ...(await vmConfig('parent')), ...files }, patient());
