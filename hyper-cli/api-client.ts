@@ -89,11 +89,6 @@ export class ApiClient {
   }
 
   #request(method: string, path: string, options: RequestOptions): ClientRequest {
-    const query = new URLSearchParams();
-    for (const [name, value] of Object.entries(options.query ?? {})) {
-      if (value !== undefined) query.set(name, String(value));
-    }
-    const search = query.size === 0 ? '' : `?${query.toString()}`;
     // An import would evaluate all that node:http exports, undici among it; this loads what is used.
     const http = process.getBuiltinModule('node:http');
     const address = this.#address;
@@ -101,7 +96,7 @@ export class ApiClient {
       ...('path' in address ? { socketPath: address.path } : address),
       ...withoutServerName,
       method,
-      path: `${path}${search}`,
+      path: `${path}${toSearch(options.query ?? {})}`,
       headers: {
         Host: 'hyper',
         ...(options.upload === undefined ? { 'Content-Type': 'application/json' } : {}),
@@ -109,6 +104,15 @@ export class ApiClient {
       },
     });
   }
+}
+
+/** `?name=value&…`; nothing for a query without values. */
+export function toSearch(query: Query): string {
+  const search = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) {
+    if (value !== undefined) search.set(name, String(value));
+  }
+  return search.size === 0 ? '' : `?${search.toString()}`;
 }
 
 async function readAll(response: IncomingMessage): Promise<string> {

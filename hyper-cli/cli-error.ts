@@ -44,8 +44,15 @@ export function responseError(status: number, body: string): CliError {
   }
 }
 
+/** What a shell reports of a program that SIGPIPE ended. */
+export const readerGone = 141;
+
+/** The reader of our output has gone, as `head` does when it has enough: no failure to tell of. */
+export class ReaderGone extends Error {}
+
 /** Prints why a command failed; returns the exit status. */
 export function reportError(thrown: unknown): number {
+  if (thrown instanceof ReaderGone) return readerGone;
   if (!(thrown instanceof CliError)) {
     process.stderr.write(`hyper: ${thrown instanceof Error ? thrown.message : String(thrown)}\n`);
     return 1;

@@ -1,9 +1,20 @@
-import { reportError } from './cli-error.ts';
+import { ApiClient } from './api-client.ts';
+import { readerGone, reportError } from './cli-error.ts';
+import { parseRunCall, type RunCall } from './commands/run-call.ts';
 import { parseVersionCall, printVersion } from './commands/version.ts';
-import { packageVersion } from './config.ts';
+import { chooseHost, packageVersion } from './config.ts';
 
-/** `hyper`: versions at once, everything else with commander and the commands loaded. */
+/** `hyper`: runs and versions at once, everything else with commander and the commands loaded. */
 async function main(args: readonly string[]): Promise<void> {
+  const runCall = parseRunCall(args);
+  if (runCall !== null) {
+    // It makes stdout when there is output: that takes milliseconds, which the request need not wait for.
+    process.exitCode = await run(runCall);
+    return;
+  }
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    process.exit(error.code === 'EPIPE' ? readerGone : 1);
+  });
   const versionCall = parseVersionCall(args);
   if (versionCall !== null) {
     await printVersion(versionCall);
@@ -15,13 +26,11 @@ async function main(args: readonly string[]): Promise<void> {
   }
 }
 
-/** What a shell reports of a program that SIGPIPE ended. */
-const readerGone = 141;
+async function run({ host, image, command, options }: RunCall): Promise<number> {
+  const { runInForeground } = await import('./commands/run-foreground.ts');
+  return runInForeground(new ApiClient(chooseHost(host)), image, command, options);
+}
 
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  // The reader has gone, as `head` does when it has enough.
-  process.exit(error.code === 'EPIPE' ? readerGone : 1);
-});
 main(process.argv.slice(2)).catch((thrown: unknown) => {
   process.exitCode = reportError(thrown);
 });

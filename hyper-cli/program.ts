@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 
 import { ApiClient } from './api-client.ts';
+import { reportError } from './cli-error.ts';
 import { chooseHost, packageVersion } from './config.ts';
 
 /** What commands are made with. */
@@ -55,13 +56,13 @@ export const commandGroups: readonly CommandGroup[] = [
   },
 ];
 
-/** Parses the arguments and runs the command; resolves to the exit status, unless the command fails. */
+/** Parses the arguments and runs the command; resolves to the exit status when a failure has been told, too. */
 export async function runProgram(args: readonly string[]): Promise<number> {
   try {
     const program = await buildProgram(groupsFor(args));
     await program.parseAsync(args, { from: 'user' });
   } catch (thrown) {
-    if (!(thrown instanceof CommanderError)) throw thrown;
+    if (!(thrown instanceof CommanderError)) return reportError(thrown);
     // commander has told it already; 125 is docker's status for its own faults.
     return thrown.exitCode === 0 ? 0 : 125;
   }

@@ -125,13 +125,10 @@ async function serve(
 ): Promise<AsyncDisposable> {
   await using undo = new AsyncDisposableStack();
   const closing = new AbortController();
-  const app = await buildApi({
-    ...served,
-    network: network?.info ?? null,
-    closing: closing.signal,
-  });
+  const dependencies = { ...served, network: network?.info ?? null, closing: closing.signal };
+  const app = await buildApi(dependencies);
   undo.defer(() => app.close());
-  undo.use(await openApiListeners(app, addresses, served));
+  undo.use(await openApiListeners(app, addresses, dependencies));
   undo.defer(() => {
     closing.abort();
   });

@@ -8,28 +8,13 @@ import { type ListOptions, printList, withListOptions } from '../output/list.ts'
 import { type ProgressMessage, ProgressView } from '../output/progress.ts';
 import { formatAge, formatSize } from '../output/table.ts';
 import { filterQuery } from './filters.ts';
+import { pullImage } from './pull-image.ts';
 
 interface ImageSummary {
   readonly Id: string;
   readonly RepoTags: readonly string[] | null;
   readonly Created: number;
   readonly Size: number;
-}
-
-/** Pulls an image, showing its progress. */
-export async function pullImage(
-  api: ApiClient,
-  reference: string,
-  platform?: string,
-  output: NodeJS.WriteStream = process.stdout,
-): Promise<void> {
-  const view = new ProgressView(output);
-  const isTagged = /[:@][^/]*$/.test(reference);
-  const query = { fromImage: reference, tag: isTagged ? '' : 'latest', platform };
-  for await (const message of api.lines<ProgressMessage>('POST', '/images/create', { query })) {
-    if (message.error !== undefined) throw new CliError(message.error);
-    view.show(message);
-  }
 }
 
 /** images, pull, load, tag, rmi. */

@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 
 import { CliError } from '../cli-error.ts';
 import { ownEnvironment } from '../config.ts';
+import { collect, type RunFlag, runFlags } from './run-flags.ts';
 
 /** The flags of `run` and `create`, as commander parses them. */
 export interface RunOptions {
@@ -53,56 +54,17 @@ export interface RunOptions {
   readonly network?: string;
 }
 
-const collect = (value: string, before: readonly string[] | undefined): readonly string[] => [
-  ...(before ?? []),
-  value,
-];
-
-/** Adds what `run` and `create` have in common; the words are those of the docker CLI. */
+/** Adds what `run` and `create` have in common. */
 export function withRunOptions(command: Command): Command {
-  const many = (flags: string, text: string): Command => command.option(flags, text, collect);
-  command
-    .option('--name <name>', 'name of the container')
-    .option('-i, --interactive', 'keep stdin open')
-    .option('-t, --tty', 'give it a terminal')
-    .option('--rm', 'remove the container when it exits')
-    .option('-P, --publish-all', 'publish all exposed ports')
-    .option('-u, --user <user>', 'user[:group], names or numbers')
-    .option('-w, --workdir <directory>', 'working directory')
-    .option('--entrypoint <command>', "instead of the image's entrypoint")
-    .option('-m, --memory <size>', 'memory limit, such as 512m')
-    .option('--memory-swap <size>', 'limit of memory and swap together')
-    .option('--cpus <number>', 'number of CPUs, such as 1.5')
-    .option('--cpu-shares <number>', 'relative weight')
-    .option('--pids-limit <number>', 'limit of processes')
-    .option('--shm-size <size>', 'size of /dev/shm')
-    .option('--privileged', 'all capabilities and devices, inside the VM')
-    .option('--read-only', 'read-only root filesystem')
-    .option('--init', 'run an init that reaps and forwards signals')
-    .option('-h, --hostname <name>', 'hostname')
-    .option('--domainname <name>', 'NIS domain name')
-    .option('--stop-signal <signal>', 'signal that stops it')
-    .option('--stop-timeout <seconds>', 'seconds until it is killed')
-    .option('--platform <os/arch>', 'platform of the image')
-    .option('--pull <when>', 'always, missing or never', 'missing')
-    .option('--log-driver <driver>', 'json-file or none')
-    .option('--network <mode>', 'bridge or none')
-    .option('--detach-keys <keys>', 'keys that detach, such as ctrl-p,ctrl-q');
-  many('-e, --env <name=value>', 'environment variable');
-  many('--env-file <file>', 'file with environment variables');
-  many('-p, --publish <port>', '[address:]hostPort:containerPort[/udp]');
-  many('--ulimit <limit>', 'such as nofile=1024:2048');
-  many('--sysctl <name=value>', 'kernel parameter');
-  many('--cap-add <capability>', 'add a capability');
-  many('--cap-drop <capability>', 'drop a capability');
-  many('--security-opt <option>', 'no-new-privileges, seccomp=unconfined');
-  many('--group-add <group>', 'further group');
-  many('--tmpfs <path[:options]>', 'mount a tmpfs');
-  many('--add-host <name:address>', 'line for /etc/hosts');
-  many('--dns <address>', 'name server');
-  many('-l, --label <name=value>', 'label');
-  many('--storage-opt <name=value>', 'size=20G');
-  many('--log-opt <name=value>', 'option of the log driver');
+  return withFlags(command, runFlags);
+}
+
+/** Adds flags as they are written down. */
+export function withFlags(command: Command, flags: readonly RunFlag[]): Command {
+  for (const { flag, text, isList, initial } of flags) {
+    if (isList === true) command.option(flag, text, collect);
+    else command.option(flag, text, initial);
+  }
   return command;
 }
 

@@ -6,10 +6,10 @@ import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TlsOptions } from 'node:tls';
 
-import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 
 import { HyperError, isErrno, messageOf } from '../base/error.ts';
-import type { ContainerService } from '../pod/container-service.ts';
+import type { HijackDependencies } from './hijacked-connection.ts';
 import { createUpgradeHandler, shouldUpgrade } from './stream-hijack.ts';
 
 /** Where the API listens. */
@@ -30,11 +30,6 @@ export interface TcpAddress {
   readonly tls: { readonly cert: string; readonly key: string; readonly clientCa: string };
 }
 
-export interface ListenerDependencies {
-  readonly containers: ContainerService;
-  readonly logger: FastifyBaseLogger;
-}
-
 /** The sockets of an API. Dispose: takes no new clients, ends idle and hijacked connections. */
 export interface ApiListeners extends AsyncDisposable {
   /** The TCP ports that were really taken, in the order of the addresses. */
@@ -51,7 +46,7 @@ const socketMode = 0o660;
 export async function openApiListeners(
   app: FastifyInstance,
   addresses: readonly ApiAddress[],
-  dependencies: ListenerDependencies,
+  dependencies: HijackDependencies,
 ): Promise<ApiListeners> {
   await using undo = new AsyncDisposableStack();
   const ports: number[] = [];
@@ -72,7 +67,7 @@ class Listener implements AsyncDisposable {
   readonly #hijacked = new Set<Duplex>();
   #socketPath: string | null = null;
 
-  constructor(app: FastifyInstance, address: ApiAddress, dependencies: ListenerDependencies) {
+  constructor(app: FastifyInstance, address: ApiAddress, dependencies: HijackDependencies) {
     const handler = (...exchange: Parameters<typeof app.routing>): void => {
       app.routing(...exchange);
     };

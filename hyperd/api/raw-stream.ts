@@ -6,10 +6,15 @@ export const multiplexedStreamType = 'application/vnd.docker.multiplexed-stream'
 const headerBytes = 8;
 const streamNumbers = { stdin: 0, stdout: 1, stderr: 2 } as const;
 
-/** One frame of Docker's multiplexed stream: stream number, three zeros, length (big endian), bytes. */
+/** A chunk of output as a frame of Docker's multiplexed stream. */
 export function toFrame({ stream, bytes }: OutputChunk): Buffer {
+  return toNumberedFrame(streamNumbers[stream], bytes);
+}
+
+/** One frame: stream number, three zeros, length (big endian), bytes. */
+export function toNumberedFrame(streamNumber: number, bytes: Uint8Array): Buffer {
   const frame = Buffer.allocUnsafe(headerBytes + bytes.length);
-  frame.writeUInt32BE(streamNumbers[stream] * 0x1000000, 0);
+  frame.writeUInt32BE(streamNumber * 0x1000000, 0);
   frame.writeUInt32BE(bytes.length, 4);
   frame.set(bytes, headerBytes);
   return frame;

@@ -1,5 +1,8 @@
 import { HyperError, messageOf } from '../base/error.ts';
 
+/** Docker's create request with every option set is far below this. */
+export const maxBodyBytes = 4 * 1024 * 1024;
+
 /** Parses a JSON body; an empty one is `undefined`. Faults are told in Docker's words. */
 export function parseJsonBody(text: string, contentType: string | undefined): unknown {
   if (text === '') {

@@ -4,7 +4,7 @@ import Fastify, { LogController } from 'fastify';
 import { takeApiVersion, apiVersionOf, assertApiVersion, maxApiVersion } from './api-version.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import { pageNotFound, toErrorResponse } from './error-response.ts';
-import { parseJsonBody } from './request-body.ts';
+import { maxBodyBytes, parseJsonBody } from './request-body.ts';
 import { listRoutes } from './routes/container-list.ts';
 import { lifecycleRoutes, waitRoutes } from './routes/container-lifecycle.ts';
 import { monitorRoutes } from './routes/container-monitor.ts';
@@ -20,8 +20,6 @@ import { unavailableRoutes } from './routes/unavailable.ts';
 import { compileSchema } from './schema/compile.ts';
 import { parseQuery } from './schema/query.ts';
 
-/** Docker's create request with every option set is far below this. */
-const maxBodyBytes = 4 * 1024 * 1024;
 const maxNameChars = 2048;
 
 /** The API as a fastify application, not listening yet: `openApiListeners` puts it on sockets. */

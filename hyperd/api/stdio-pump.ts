@@ -9,6 +9,12 @@ const lingerMs = 2000;
 /** What a chunk of output becomes on the client's connection. */
 export type Encode = (chunk: OutputChunk) => string | Uint8Array;
 
+/** Whether the process's output came to its end, or the client detached or went away before. */
+export type SessionEnd = 'output ended' | 'let go';
+
+/** What a client that is still there gets after the output; null: nothing. */
+export type Farewell = (end: SessionEnd) => Promise<Uint8Array | null>;
+
 /**
  * Carries a session over a client's connection until the output ends or the client goes away, then
  * closes both. A client that closes its sending side alone gives the process EOF and goes on reading;
@@ -18,28 +24,51 @@ export async function pumpSession(
   session: StdioSession,
   connection: Duplex,
   encode: Encode,
+  farewell: Farewell = () => Promise.resolve(null),
 ): Promise<void> {
   connection.on('error', () => undefined);
   try {
-    await carry(session, connection, encode);
+    const end = await carry(session, connection, encode);
+    const last = connection.destroyed ? null : await farewell(end);
+    if (last !== null) {
+      connection.write(last);
+    }
   } finally {
     await closeConnection(connection);
   }
 }
 
-/** Holds the session no longer than its output or its client lasts. */
-async function carry(session: StdioSession, connection: Duplex, encode: Encode): Promise<void> {
-  await using held = session;
-  const left = new AbortController();
-  const leave = (): void => {
-    left.abort();
+/** Aborts when the connection closes; at once when it has. */
+export function abortOnClose(connection: Duplex): AbortController {
+  const closed = new AbortController();
+  const abort = (): void => {
+    closed.abort();
   };
-  connection.once('close', leave);
+  connection.once('close', abort);
   if (connection.destroyed) {
-    leave();
+    abort();
   }
+  return closed;
+}
+
+/** Holds the session no longer than its output or its client lasts. */
+async function carry(
+  session: StdioSession,
+  connection: Duplex,
+  encode: Encode,
+): Promise<SessionEnd> {
+  await using held = session;
+  const left = abortOnClose(connection);
+  let end: SessionEnd = 'output ended';
+  const letGo = (): void => {
+    end = 'let go';
+  };
+  left.signal.addEventListener('abort', letGo);
+  void held.detached.then(letGo);
   if (held.tty && held.stdin !== null) {
-    connection.once('end', leave);
+    connection.once('end', () => {
+      left.abort();
+    });
   }
   feedStdin(connection, held);
   try {
@@ -47,6 +76,7 @@ async function carry(session: StdioSession, connection: Duplex, encode: Encode):
   } finally {
     connection.unpipe();
   }
+  return end;
 }
 
 interface SendOptions {

@@ -2,41 +2,34 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Static } from 'typebox';
 
-import type { FastifyBaseLogger } from 'fastify';
-
 import { HyperError, messageOf } from '../base/error.ts';
-import type { ContainerService } from '../pod/container-service.ts';
 import { assertApiVersion, apiVersionOf, takeApiVersion } from './api-version.ts';
-import { parseAttachQuery, parseExecStart, streamTypeOf } from './attach-options.ts';
-import { toErrorResponse } from './error-response.ts';
-import { encoderFor, rawStreamType, toFrame } from './raw-stream.ts';
-import { parseJsonBody } from './request-body.ts';
+import { parseAttachQuery, parseExecStart } from './attach-options.ts';
+import {
+  type HijackDependencies,
+  type HijackedConnection,
+  readBody,
+  refuse,
+  writeHead,
+} from './hijacked-connection.ts';
+import { encoderFor, toFrame } from './raw-stream.ts';
+import { maxBodyBytes } from './request-body.ts';
+import { hijackRun } from './run-hijack.ts';
 import { compileSchema } from './schema/compile.ts';
 import { AttachQuery } from './schema/container.ts';
 import { ExecStartBody } from './schema/exec.ts';
+import { RunQuery } from './schema/hyper.ts';
 import { parseQuery } from './schema/query.ts';
 import { pumpSession } from './stdio-pump.ts';
 import { createWebsocketAttach } from './websocket-attach.ts';
 
-const maxBodyBytes = 64 * 1024;
-const bodyTimeoutMs = 30_000;
+/** Of what is not a run: those bodies have next to nothing in them. */
+const maxShortBodyBytes = 64 * 1024;
 
 const attachPath = /^(?:\/v[0-9.]+)?\/containers\/([^/?]+)\/attach(?:\?|$)/;
 const websocketPath = /^(?:\/v[0-9.]+)?\/containers\/([^/?]+)\/attach\/ws(?:\?|$)/;
 const execStartPath = /^(?:\/v[0-9.]+)?\/exec\/([^/?]+)\/start(?:\?|$)/;
-
-export interface HijackDependencies {
-  readonly containers: ContainerService;
-  readonly logger: FastifyBaseLogger;
-}
-
-/** Where a hijacked connection is and how its client asked for it. */
-export interface HijackedConnection {
-  readonly request: IncomingMessage;
-  readonly connection: Duplex;
-  /** True: answer 101 and Upgrade; false: the old form, 200. */
-  readonly upgraded: boolean;
-}
+const runPath = /^(?:\/v[0-9.]+)?\/hyper\/run(?:\?|$)/;
 
 /**
  * True for the requests that must leave HTTP. Others that merely offer an upgrade (`h2c` comes with
@@ -53,11 +46,14 @@ export function shouldUpgrade(request: IncomingMessage): boolean {
     request.method === 'POST' &&
     protocol !== 'h2c' &&
     request.headers['transfer-encoding'] === undefined &&
-    (attachPath.test(url) || execStartPath.test(url))
+    (attachPath.test(url) || execStartPath.test(url) || runPath.test(url))
   );
 }
 
-/** The handler of a server's `upgrade` event: attach, attach/ws and exec start, after the same checks as routes. */
+/**
+ * The handler of a server's `upgrade` event: attach, attach/ws, exec start and run, after the same
+ * checks as routes.
+ */
 export function createUpgradeHandler(
   dependencies: HijackDependencies,
 ): (request: IncomingMessage, connection: Duplex, head: Buffer) => void {
@@ -78,11 +74,17 @@ export function createUpgradeHandler(
       connection.unshift(head);
     }
     const hijacked = { request, connection, upgraded: true };
-    const body = await readBody(request, connection);
+    const isRun = runPath.test(path);
+    const body = await readBody(hijacked, isRun ? maxBodyBytes : maxShortBodyBytes);
+    const query = parseQuery(path.split('?')[1] ?? '');
+    if (isRun) {
+      const parsed = compileSchema(RunQuery)(query) as Static<typeof RunQuery>;
+      await hijackRun(dependencies, hijacked, { body, query: parsed });
+      return;
+    }
     const attachTarget = attachPath.exec(path)?.[1];
     if (attachTarget !== undefined) {
-      const query = compileSchema(AttachQuery)(parseQuery(path.split('?')[1] ?? ''));
-      const parsed = query as Static<typeof AttachQuery>;
+      const parsed = compileSchema(AttachQuery)(query) as Static<typeof AttachQuery>;
       await hijackAttach(dependencies, decodeName(attachTarget), { hijacked, query: parsed });
       return;
     }
@@ -145,66 +147,10 @@ export async function hijackExecStart(
   }
 }
 
-function writeHead({ request, connection, upgraded }: HijackedConnection, tty: boolean): void {
-  connection.write(
-    upgraded
-      ? `HTTP/1.1 101 UPGRADED\r\nContent-Type: ${streamTypeOf(request, tty)}\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n`
-      : `HTTP/1.1 200 OK\r\nContent-Type: ${rawStreamType}\r\n\r\n`,
-  );
-}
-
-/** Answers an error as plain HTTP on a connection that left the HTTP server, and closes it. */
-export function refuse(connection: Duplex, cause: unknown, logger: FastifyBaseLogger): void {
-  const { status, body } = toErrorResponse(cause, logger);
-  const text = Buffer.from(`${JSON.stringify(body)}\n`);
-  if (connection.destroyed || connection.writableEnded) {
-    return;
-  }
-  connection.resume();
-  connection.write(
-    `HTTP/1.1 ${String(status)} ${reasonPhrase(status)}\r\nContent-Type: application/json\r\nContent-Length: ${String(text.length)}\r\nConnection: close\r\n\r\n`,
-  );
-  connection.end(text, () => connection.destroy());
-}
-
-function reasonPhrase(status: number): string {
-  return status < 500 ? 'Refused' : 'Failed';
-}
-
 function decodeName(encoded: string): string {
   try {
     return decodeURIComponent(encoded);
   } catch (cause) {
     throw new HyperError('INVALID_ARGUMENT', `"${encoded}": invalid URL escape`, { cause });
-  }
-}
-
-/** Reads the announced JSON body off the connection; what follows it is the process's stdin. */
-async function readBody(request: IncomingMessage, connection: Duplex): Promise<unknown> {
-  const length = Number(request.headers['content-length'] ?? '0');
-  if (length > maxBodyBytes) {
-    throw new HyperError('INVALID_ARGUMENT', 'request body too large');
-  }
-  if (length === 0) {
-    return undefined;
-  }
-  const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
-  const take = (): void => {
-    const bytes = connection.read(length) as Buffer | null;
-    if (bytes !== null) {
-      resolve(bytes);
-    }
-  };
-  const fail = (): void => {
-    reject(new HyperError('INVALID_ARGUMENT', 'the request ended before its body was complete'));
-  };
-  const deadline = setTimeout(fail, bodyTimeoutMs);
-  connection.on('readable', take).once('end', fail).once('close', fail);
-  take();
-  try {
-    return parseJsonBody((await promise).toString('utf8'), request.headers['content-type']);
-  } finally {
-    clearTimeout(deadline);
-    connection.off('readable', take).off('end', fail).off('close', fail);
   }
 }

@@ -52,7 +52,7 @@ export async function startFakeApi(): Promise<FakeApi> {
   const app = await buildApi(dependencies);
   stack.defer(() => app.close());
   const listen = async (addresses: readonly ApiAddress[]): Promise<readonly number[]> => {
-    const listeners = await openApiListeners(app, addresses, { containers, logger });
+    const listeners = await openApiListeners(app, addresses, dependencies);
     stack.use(listeners);
     return listeners.ports;
   };

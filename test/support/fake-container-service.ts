@@ -37,6 +37,8 @@ export class FakeContainerService implements ContainerService {
   readonly created: CreateRequest[] = [];
   readonly resized: TerminalSize[] = [];
   readonly stopped: StopOptions[] = [];
+  /** What the next containers are created with. */
+  warnings: readonly string[] = [];
   warm: WarmVmsView = { templates: false, poolSize: 0, waiting: [] };
   /** Sessions that clients hold at this moment. */
   openSessions = 0;
@@ -62,7 +64,7 @@ export class FakeContainerService implements ContainerService {
     const container = new FakeContainer(request, name, image.id, image.config.Cmd ?? ['sh']);
     this.#containers.set(container.id, container);
     this.#publish(container, 'create');
-    return Promise.resolve({ id: container.id, warnings: [] });
+    return Promise.resolve({ id: container.id, warnings: this.warnings });
   }
 
   warmVms(): WarmVmsView {

@@ -7,10 +7,14 @@ import type { CommandResult } from './daemon.ts';
 /** The launcher that people call; it bundles the command line when a source is newer. */
 const launcher = path.join(import.meta.dirname, '../../bin/hyper');
 
-/** Starts our command line against the daemon at a unix socket, with pipes for its stdio. */
-export function startHyper(socket: string, args: readonly string[]): ChildProcess {
+/** Starts our command line against the daemon at a unix socket, with pipes for its stdio, or a file as stdin. */
+export function startHyper(
+  socket: string,
+  args: readonly string[],
+  stdin: 'pipe' | number = 'pipe',
+): ChildProcess {
   return spawnProcess(launcher, args, {
-    stdio: ['pipe', 'pipe', 'pipe'],
+    stdio: [stdin, 'pipe', 'pipe'],
     env: { ...process.env, HYPER_HOST: `unix://${socket}` },
   });
 }

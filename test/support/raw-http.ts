@@ -80,6 +80,6 @@ export function plainRequest(path: string, body = ''): string {
 }
 
 /** A frame as Docker's multiplexed stream has it, as latin1 text. */
-export function frame(stream: 1 | 2, text: string): string {
+export function frame(stream: 1 | 2 | 4, text: string): string {
   return `${String.fromCharCode(stream)}\0\0\0\0\0\0${String.fromCharCode(text.length)}${text}`;
 }

@@ -1,6 +1,7 @@
 import type { NetworkInfo } from '../../network/network-manager.ts';
-import type { ContainerStateView, ContainerView } from '../../pod/container-service.ts';
+import type { ContainerStateView, ContainerView, WaitResult } from '../../pod/container-service.ts';
 import type { ContainerConfig } from '../../pod/docker-config.ts';
+import type { RunExit } from '../schema/hyper.ts';
 import { renderHostConfig } from './render-host-config.ts';
 import { renderNetworks, renderNetworkSettings, renderPortSummaries } from './render-network.ts';
 import { toHumanDuration, toTimestamp } from './render-time.ts';
@@ -56,6 +57,11 @@ export function renderContainer(container: ContainerView, context: RenderContext
     Config: renderConfig(container.effectiveConfig),
     NetworkSettings: renderNetworkSettings(container, context.bridge),
   };
+}
+
+/** What `POST /containers/{id}/wait` answers. */
+export function renderWaitResult({ exitCode, error }: WaitResult): RunExit {
+  return { StatusCode: exitCode, ...(error === null ? {} : { Error: { Message: error } }) };
 }
 
 /** The text of `docker ps` under STATUS. */

@@ -5,6 +5,7 @@ import type { StopOptions, WaitCondition } from '../../pod/container-service.ts'
 import { speaksAtLeast } from '../api-version.ts';
 import { parseCreateRequest } from '../create-request.ts';
 import type { ApiDependencies } from '../dependencies.ts';
+import { renderWaitResult } from '../render/render-container.ts';
 import { clientSignal, openResponseStream } from '../response-stream.ts';
 import {
   ContainerParams,
@@ -121,11 +122,7 @@ export function waitRoutes({ containers, closing }: ApiDependencies): FastifyPlu
       const { exited } = containers.wait(request.params.id, condition, signal);
       const stream = openResponseStream(reply, 'application/json');
       try {
-        const { exitCode, error } = await exited;
-        await stream.writeJson({
-          StatusCode: exitCode,
-          ...(error === null ? {} : { Error: { Message: error } }),
-        });
+        await stream.writeJson(renderWaitResult(await exited));
         stream.end();
       } catch (cause) {
         if (!signal.aborted) {

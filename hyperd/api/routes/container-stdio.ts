@@ -7,6 +7,7 @@ import type { LogEntry, LogReadOptions } from '../../log/container-log.ts';
 import type { TerminalSize } from '../../pod/container-service.ts';
 import { streamTypeOf } from '../attach-options.ts';
 import type { ApiDependencies } from '../dependencies.ts';
+import { type HijackedConnection, refuse } from '../hijacked-connection.ts';
 import { encoderFor } from '../raw-stream.ts';
 import { toNanoTimestamp } from '../render/render-time.ts';
 import { clientSignal, openResponseStream } from '../response-stream.ts';
@@ -18,12 +19,7 @@ import {
   textParameter,
   timestampParameter,
 } from '../schema/query.ts';
-import {
-  type HijackedConnection,
-  hijackAttach,
-  hijackExecStart,
-  refuse,
-} from '../stream-hijack.ts';
+import { hijackAttach, hijackExecStart } from '../stream-hijack.ts';
 import { takeConnection } from '../take-connection.ts';
 
 /** Attach and exec start for clients that do not ask for an upgrade; resize. */

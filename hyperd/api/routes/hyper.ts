@@ -53,6 +53,14 @@ export function hyperRoutes({ containers, system }: ApiDependencies): FastifyPlu
       const answer: StartTimeline = { Origin: origin, Timeline: { ...timeline } };
       return reply.send(answer);
     });
+
+    // The stream hijack answers those that ask for an upgrade.
+    app.post('/hyper/run', () => {
+      throw new HyperError(
+        'INVALID_ARGUMENT',
+        'the answer to /hyper/run is a stream: ask for it with Connection: Upgrade and Upgrade: tcp',
+      );
+    });
     return Promise.resolve();
   };
 }

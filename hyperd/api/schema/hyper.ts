@@ -1,5 +1,7 @@
 import Type, { type Static } from 'typebox';
 
+import { querySchema } from './query.ts';
+
 /** Where a VM came from: it waited in the pool, was cloned of a template, or booted. */
 const Origin = Type.Union([Type.Literal('pool'), Type.Literal('template'), Type.Literal('boot')]);
 
@@ -66,3 +68,35 @@ export const HyperVersion = Type.Object({
   PoolSize: Type.Integer(),
 });
 export type HyperVersion = Static<typeof HyperVersion>;
+
+/**
+ * `POST /hyper/run` creates a container, attaches to it, starts it and waits for it, in one request that
+ * asks for an upgrade as attach does. The body is that of `POST /containers/create`.
+ *
+ * What fails before the container runs is answered as create and start answer it; `Hyper-Container` then
+ * names the container if there was one already (a failed start leaves it, unless it is to be removed when
+ * it ends). Else the answer is 101 with `Hyper-Container`, and the connection has the container's stdin
+ * one way (if it is open and to be attached; a half-close is its end) and Docker's frames the other,
+ * also of a terminal: 1 stdout, 2 stderr, and `runEventStream` with one RunEvent each. The last frame is
+ * a RunExit, or a RunDetach, then the connection ends. One that ends without was lost.
+ */
+export const RunQuery = querySchema('name', 'platform', 'detachKeys');
+
+/** The number of the frames that tell of the run itself. Docker's own numbers end at 3. */
+export const runEventStream = 4;
+
+/** What create warns of. Comes first, if at all. */
+export const RunWarnings = Type.Object({ Warnings: Type.Array(Type.String()) });
+
+/** The container has ended; with AutoRemove it is removed, too. As `POST /containers/{id}/wait` answers. */
+export const RunExit = Type.Object({
+  StatusCode: Type.Integer(),
+  Error: Type.Optional(Type.Object({ Message: Type.String() })),
+});
+export type RunExit = Static<typeof RunExit>;
+
+/** The client let go (by its detach keys, or by closing its side of a terminal); the container runs on. */
+export const RunDetach = Type.Object({ Detached: Type.Literal(true) });
+
+export const RunEvent = Type.Union([RunWarnings, RunExit, RunDetach]);
+export type RunEvent = Static<typeof RunEvent>;
