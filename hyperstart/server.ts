@@ -6,6 +6,7 @@ import type {
   ErrorResponse,
   GuestHello,
   GuestMessage,
+  HostHello,
   MethodName,
   Methods,
   Request,
@@ -96,7 +97,7 @@ export class AgentServer {
       return;
     }
     if (message.type === 'hello') {
-      this.#handshake(message.protocolVersion);
+      this.#handshake(message);
     } else if (message.type === 'cancel') {
       this.#session?.get(message.id)?.cancel();
     } else {
@@ -105,7 +106,7 @@ export class AgentServer {
   }
 
   /** The host learns our version from the hello also when it speaks another one, and nothing more. */
-  #handshake(hostVersion: number): void {
+  #handshake({ protocolVersion: hostVersion, sharedMemory }: HostHello): void {
     if (this.#session !== null) {
       this.#options.sys.log('hyperstart: the host said hello twice');
       return;
@@ -119,7 +120,7 @@ export class AgentServer {
         `hyperstart: the host speaks protocol ${String(hostVersion)}, this is ${String(protocolVersion)}`,
       );
     }
-    this.#channel?.accept(JSON.stringify(hello));
+    this.#channel?.accept(JSON.stringify(hello), sharedMemory);
   }
 
   async #answer(request: Request): Promise<void> {

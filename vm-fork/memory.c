@@ -1,4 +1,8 @@
-/* Memory after a fork: what was private is shared copy-on-write, what was shared has to be copied. */
+/*
+ * Memory after a fork: what was private is shared copy-on-write, what was shared has to be copied. A private
+ * mapping of a file in memory is meant to be shared with hyperd, which QEMU cannot do for a VM that it
+ * restores (hyperd/hypervisor/qemu/shared-memory.ts): in a fork it is.
+ */
 #define _GNU_SOURCE
 #include "vm-fork.h"
 
@@ -14,11 +18,13 @@
 struct mapping {
   char *start;
   size_t size;
-  bool is_shared, is_writable;
+  bool is_shared, is_writable, is_in_memfd;
   off_t offset;
   dev_t device;
   ino_t inode;
 };
+
+static const char memfd_prefix[] = "/memfd:";
 
 static bool next_mapping(FILE *maps, struct mapping *mapping) {
   char line[4608], flags[5];
@@ -32,6 +38,7 @@ static bool next_mapping(FILE *maps, struct mapping *mapping) {
                               .size = end - start,
                               .is_shared = flags[3] == 's',
                               .is_writable = flags[1] == 'w',
+                              .is_in_memfd = strstr(line, memfd_prefix) != NULL,
                               .offset = (off_t)offset,
                               .device = makedev(major, minor),
                               .inode = (ino_t)inode};
@@ -75,10 +82,21 @@ static bool copy_data(int from, int to, const struct mapping *mapping) {
   return errno == ENXIO;
 }
 
+/* An empty file that hyperd finds by the name of the first one, if that has one in memory, too. */
+static int make_file(int former) {
+  char path[64], link[128] = "";
+  snprintf(path, sizeof path, "/proc/self/fd/%d", former);
+  if (readlink(path, link, sizeof link - 1) < 0)
+    return -1;
+  bool is_in_memory = strncmp(link, memfd_prefix, strlen(memfd_prefix)) == 0;
+  *strchrnul(link, ' ') = '\0';
+  return memfd_create(is_in_memory ? link + strlen(memfd_prefix) : "guest-memory", MFD_CLOEXEC);
+}
+
 static bool copy_mapping(const struct mapping *mapping) {
   struct stat status;
   int file = find_file(mapping);
-  int copy = file < 0 ? -1 : memfd_create("guest-memory", MFD_CLOEXEC);
+  int copy = file < 0 ? -1 : make_file(file);
   if (copy < 0 || fstat(file, &status) < 0 || ftruncate(copy, status.st_size) < 0 ||
       !copy_data(file, copy, mapping))
     return false;
@@ -100,7 +118,7 @@ bool copy_shared_memory(void) {
     return false;
   /* First all of them: copying changes the list. */
   while (next_mapping(maps, &mapping))
-    if (mapping.is_shared && mapping.is_writable && count < MAX_MAPPINGS)
+    if (mapping.is_writable && (mapping.is_shared || mapping.is_in_memfd) && count < MAX_MAPPINGS)
       found[count++] = mapping;
   fclose(maps);
   if (count == MAX_MAPPINGS) {

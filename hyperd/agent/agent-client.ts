@@ -25,14 +25,18 @@ import { parseGuestMessage } from '../../hyperstart/protocol/parse-guest-message
 import { protocolVersion } from '../../hyperstart/protocol/version.ts';
 import { unlessAborted } from '../base/deadline.ts';
 import { HyperError, messageOf } from '../base/error.ts';
+import type { SharedMemory } from '../base/shared-memory.ts';
 import { AgentError } from './agent-error.ts';
-import { GuestInput } from './guest-input.ts';
 import { GuestOutput } from './guest-output.ts';
+import { InputTable } from './input-table.ts';
 import { KnownStreams } from './known-streams.ts';
 import { PendingRequests, processOf } from './pending-requests.ts';
+import { SharedStreams } from './shared-streams.ts';
 
 export interface AgentClientOptions {
   readonly onEvent: (event: AgentEvent) => void;
+  /** What the VM has in common with the host. */
+  readonly sharedMemory?: SharedMemory | null;
   /** Aborts the handshake, not the session. */
   readonly signal: AbortSignal;
 }
@@ -51,7 +55,7 @@ export async function openAgentClient(
   channel: Duplex,
   options: AgentClientOptions,
 ): Promise<AgentClient> {
-  const client = new AgentClient(channel, options.onEvent);
+  const client = new AgentClient(channel, options);
   try {
     const hello = await unlessAborted(client.greeted, options.signal);
     if (hello.protocolVersion !== protocolVersion) {
@@ -76,18 +80,31 @@ export class AgentClient {
   readonly #decoder = new FrameDecoder();
   readonly #requests = new PendingRequests();
   readonly #streams = new KnownStreams();
+  readonly #shared: SharedStreams;
   readonly #outputs = new Map<number, GuestOutput>();
   /** Outputs of #outputs that came before their reader. */
   readonly #unopened = new Map<number, GuestOutput>();
-  readonly #inputs = new Map<number, GuestInput>();
+  readonly #inputs: InputTable;
   readonly #greet = Promise.withResolvers<GuestHello>();
   readonly #close = Promise.withResolvers<string>();
   #hello: GuestHello | null = null;
   #reason: string | null = null;
 
-  constructor(channel: Duplex, onEvent: (event: AgentEvent) => void) {
+  constructor(channel: Duplex, options: Omit<AgentClientOptions, 'signal'>) {
     this.#channel = channel;
-    this.#onEvent = onEvent;
+    this.#onEvent = options.onEvent;
+    this.#shared = new SharedStreams(options.sharedMemory ?? null);
+    this.#inputs = new InputTable(
+      {
+        get isWritable() {
+          return !channel.writableNeedDrain;
+        },
+        send: (frame) => {
+          this.#send(frame);
+        },
+      },
+      this.#shared,
+    );
     this.greeted = this.#greet.promise;
     this.greeted.catch(() => undefined);
     this.closed = this.#close.promise;
@@ -95,7 +112,7 @@ export class AgentClient {
       this.#receive(bytes);
     });
     channel.on('drain', () => {
-      for (const input of this.#inputs.values()) input.channelDrained();
+      this.#inputs.channelDrained();
     });
     channel.on('error', (error) => {
       this.#reason ??= error.message;
@@ -105,7 +122,7 @@ export class AgentClient {
       this.#end();
     });
     channel.write(preamble);
-    this.#sendMessage({ type: 'hello', protocolVersion });
+    this.#sendMessage({ type: 'hello', protocolVersion, sharedMemory: this.#shared.isUsable });
   }
 
   get hello(): GuestHello {
@@ -152,21 +169,8 @@ export class AgentClient {
 
   /** The input of a stream. Its end, or its destruction, is end of file in the guest. */
   openWritable(streamId: number): Writable {
-    const isWritable = (): boolean => !this.#channel.writableNeedDrain;
-    const input = new GuestInput(streamId, {
-      get isWritable() {
-        return isWritable();
-      },
-      data: (id, bytes) => {
-        this.#send({ type: FrameType.data, streamId: id, payload: bytes });
-      },
-      eof: (id) => {
-        this.#send({ type: FrameType.eof, streamId: id, payload: empty });
-      },
-    });
-    this.#inputs.set(streamId, input);
-    input.once('close', () => this.#inputs.delete(streamId));
-    if (this.#channel.destroyed) input.receiveReset();
+    const input = this.#inputs.open(streamId);
+    if (this.#channel.destroyed) this.#inputs.reset(streamId);
     return input;
   }
 
@@ -205,7 +209,7 @@ export class AgentClient {
   #endReleased(ref: Methods['release']['params']): void {
     for (const id of this.#streams.released(ref)) {
       this.#outputs.get(id)?.receiveEnd();
-      this.#inputs.get(id)?.receiveReset();
+      this.#inputs.reset(id);
     }
   }
 
@@ -229,17 +233,20 @@ export class AgentClient {
     if (this.#hello === null) throw new FrameError('a stream frame came before the hello');
     switch (type) {
       case FrameType.data:
-        if (this.#streams.has(streamId)) this.#receiveData(streamId, payload);
-        else this.#send({ type: FrameType.reset, streamId, payload: empty });
+      case FrameType.shared:
+        if (this.#streams.has(streamId)) {
+          const isShared = type === FrameType.shared;
+          this.#receiveData(streamId, isShared ? this.#shared.take(payload) : payload);
+        } else this.#send({ type: FrameType.reset, streamId, payload: empty });
         return;
       case FrameType.eof:
         if (this.#streams.has(streamId)) this.#output(streamId).receiveEnd();
         return;
       case FrameType.credit:
-        this.#inputs.get(streamId)?.receiveCredit(decodeCredit(payload));
+        this.#inputs.receiveCredit(streamId, decodeCredit(payload));
         return;
       case FrameType.reset:
-        this.#inputs.get(streamId)?.receiveReset();
+        this.#inputs.reset(streamId);
         return;
     }
   }
@@ -308,7 +315,7 @@ export class AgentClient {
     this.#greet.reject(error);
     this.#requests.fail((method) => this.#goneError(method));
     for (const output of this.#outputs.values()) output.receiveFailure(error);
-    for (const input of this.#inputs.values()) input.receiveReset();
+    this.#inputs.resetAll();
     this.#close.resolve(this.#endReason);
   }
 

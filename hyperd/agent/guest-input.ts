@@ -1,29 +1,48 @@
 import { Writable } from 'node:stream';
 
 import { FrameError } from '../../hyperstart/protocol/frame-codec.ts';
-import { maxDataBytes, streamWindowBytes } from '../../hyperstart/protocol/frame.ts';
+import { streamWindowBytes } from '../../hyperstart/protocol/frame.ts';
 
 export interface InputSession {
   /** Whether the channel takes more bytes now; when it does again, `channelDrained` is to be called. */
   readonly isWritable: boolean;
-  data(streamId: number, bytes: Uint8Array): void;
+  /** Sends the beginning of the bytes, at least one; returns how many. */
+  data(streamId: number, bytes: Uint8Array): number;
   eof(streamId: number): void;
 }
 
-/** Host to guest: a write completes when all of it has been sent, which the guest's window allows or delays. */
+/** Smaller buffers may be cut from a block that they share. */
+const ownBlockBytes = 16 * 1024;
+
+/** A chunk, and what of it has not been sent. */
+interface Pending {
+  readonly chunk: Uint8Array;
+  rest: Uint8Array;
+  readonly callback: (error?: Error | null) => void;
+}
+
+/**
+ * Host to guest: a write completes when all of it has been sent, which the guest's window allows or delays. Large
+ * chunks belong to this stream once they are written: their memory is given back when they are sent.
+ */
 export class GuestInput extends Writable {
   readonly #streamId: number;
   readonly #session: InputSession;
   #unacknowledged = 0;
   #isReset = false;
   #isEofSent = false;
-  #pending: { bytes: Uint8Array; readonly callback: (error?: Error | null) => void } | null = null;
+  #pending: Pending | null = null;
 
   constructor(streamId: number, session: InputSession) {
     super({ highWaterMark: 64 * 1024, decodeStrings: true });
     this.#streamId = streamId;
     this.#session = session;
     this.on('error', () => undefined);
+  }
+
+  /** The guest has dealt with all that was sent, and nothing more will be. */
+  get isOver(): boolean {
+    return this.#isReset || (this.closed && this.#unacknowledged === 0);
   }
 
   /** The guest has consumed bytes; throws FrameError for more than were sent. */
@@ -53,7 +72,7 @@ export class GuestInput extends Writable {
     _encoding: BufferEncoding,
     callback: (error?: Error | null) => void,
   ): void {
-    this.#pending = { bytes: chunk, callback };
+    this.#pending = { chunk, rest: chunk, callback };
     this.#send();
   }
 
@@ -77,18 +96,28 @@ export class GuestInput extends Writable {
 
   #send(): void {
     while (this.#pending !== null) {
-      const { bytes, callback } = this.#pending;
+      const { chunk, rest, callback } = this.#pending;
       const room = streamWindowBytes - this.#unacknowledged;
-      if (bytes.length === 0 || this.#isReset) {
+      if (rest.length === 0 || this.#isReset) {
         this.#pending = null;
+        giveBack(chunk);
         callback();
         return;
       }
       if (room === 0 || !this.#session.isWritable) return;
-      const part = bytes.subarray(0, Math.min(room, maxDataBytes));
-      this.#session.data(this.#streamId, part);
-      this.#unacknowledged += part.length;
-      this.#pending.bytes = bytes.subarray(part.length);
+      const sent = this.#session.data(this.#streamId, rest.subarray(0, room));
+      this.#unacknowledged += sent;
+      this.#pending.rest = rest.subarray(sent);
     }
   }
+}
+
+/**
+ * Frees the memory of a chunk that has a block of its own, as those have which were read from a connection.
+ * V8 looks through all of its heap whenever some 20 MiB of such blocks have come together: without this every
+ * 20 MiB of input cost a collection.
+ */
+function giveBack({ buffer, byteLength }: Uint8Array): void {
+  const isOwn = buffer instanceof ArrayBuffer && buffer.byteLength === byteLength;
+  if (isOwn && byteLength >= ownBlockBytes) buffer.transfer(0);
 }

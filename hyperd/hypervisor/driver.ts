@@ -1,5 +1,7 @@
 import type { Duplex } from 'node:stream';
 
+import type { SharedMemory } from '../base/shared-memory.ts';
+
 /** The products that a driver can exist for. */
 export type HypervisorName = 'qemu' | 'fake';
 
@@ -169,6 +171,8 @@ export interface Vm extends AsyncDisposable {
   readonly record: VmRecord;
   /** Settles exactly once, never rejects. */
   readonly exited: Promise<VmExit>;
+  /** What guest and host have in common, for as long as the channels are of use; null: nothing. */
+  readonly sharedMemory: SharedMemory | null;
   /** Milliseconds since launch() or launchClone() was called, by the name of the phase that ended then. */
   readonly timeline: Readonly<Record<string, number>>;
   /** One connection per channel at a time; rejects UNAVAILABLE once the VM is gone. */

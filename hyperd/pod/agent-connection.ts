@@ -6,6 +6,7 @@ import type {
   MethodName,
   Methods,
 } from '../../hyperstart/protocol/message.ts';
+import type { SharedMemory } from '../base/shared-memory.ts';
 
 /** A session with the agent of a VM, as far as pods need it. */
 export interface AgentConnection {
@@ -28,6 +29,8 @@ export interface AgentConnection {
 
 export interface AgentConnectOptions {
   readonly onEvent: (event: AgentEvent) => void;
+  /** What the VM has in common with the host. */
+  readonly sharedMemory?: SharedMemory | null;
   readonly signal: AbortSignal;
 }
 

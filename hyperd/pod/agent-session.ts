@@ -34,7 +34,8 @@ export async function openAgentSession(
         try {
           const channel = await vm.connect('control', signal);
           const onEvent = options.exits.onEvent.bind(options.exits);
-          return await context.connectAgent(channel, { onEvent, signal });
+          const { sharedMemory } = vm;
+          return await context.connectAgent(channel, { onEvent, signal, sharedMemory });
         } catch (thrown) {
           // Whatever broke, the reason why we gave up is the better story.
           signal.throwIfAborted();

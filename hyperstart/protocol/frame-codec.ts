@@ -5,6 +5,8 @@ import {
   maxDataBytes,
   maxMessageBytes,
   preamble,
+  sharedHalfBytes,
+  streamWindowBytes,
 } from './frame.ts';
 
 /** The peer broke the rules of frame.ts; the session cannot go on. */
@@ -35,6 +37,32 @@ export function encodeCredit(bytes: number): Uint8Array {
 
 export function decodeCredit(payload: Uint8Array): number {
   return new DataView(payload.buffer, payload.byteOffset, 4).getUint32(0, true);
+}
+
+/** Where bytes are in shared memory. */
+export interface SharedPlace {
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** Payload of a shared frame. */
+export function encodePlace({ offset, length }: SharedPlace): Uint8Array {
+  const payload = new Uint8Array(8);
+  const view = new DataView(payload.buffer);
+  view.setUint32(0, offset, true);
+  view.setUint32(4, length, true);
+  return payload;
+}
+
+/** Of a shared frame of the guest's; throws FrameError for what is not in its half. */
+export function decodeGuestPlace(payload: Uint8Array): SharedPlace {
+  const view = new DataView(payload.buffer, payload.byteOffset, 8);
+  const place = { offset: view.getUint32(0, true), length: view.getUint32(4, true) };
+  const { offset, length } = place;
+  if (length === 0 || length > streamWindowBytes || offset + length > sharedHalfBytes) {
+    throw new FrameError(`${String(length)} bytes of shared memory at ${String(offset)}`);
+  }
+  return place;
 }
 
 /**
@@ -123,6 +151,8 @@ function isAllowed(type: number, length: number): boolean {
       return length > 0 && length <= maxDataBytes;
     case FrameType.credit:
       return length === 4;
+    case FrameType.shared:
+      return length === 8;
     case FrameType.eof:
     case FrameType.reset:
       return length === 0;

@@ -9,6 +9,11 @@
  * Flow control. A sender keeps what it has sent on a stream until the receiver acknowledges it by
  * CREDIT and never has more than `streamWindowBytes` unacknowledged. Unacknowledged bytes from the
  * guest are sent again after a reconnect, so a restart of hyperd loses no output.
+ *
+ * Shared memory. Where guest and host have memory in common (not every hypervisor has such a device),
+ * larger pieces of a stream are put there, and only their place goes over the channel. The first half is
+ * the guest's to write to, the second half the host's. A place may be used again once its bytes are
+ * acknowledged, which the window sees to: the sender of a stream goes round in `streamWindowBytes` of its own.
  */
 export const preamble: Uint8Array = Uint8Array.of(
   0x48,
@@ -42,12 +47,19 @@ export const FrameType = {
   eof: 4,
   /** The receiver takes no more: the sender discards and closes its source, as EPIPE would. */
   reset: 5,
+  /** Data in shared memory. Payload: u32 offset · u32 length, at least 1 and within the sender's half. */
+  shared: 6,
 } as const;
 export type FrameType = (typeof FrameType)[keyof typeof FrameType];
 
 export const maxMessageBytes = 1024 * 1024;
 export const maxDataBytes = 32 * 1024;
 export const streamWindowBytes = 256 * 1024;
+/** So many streams of each side have a window of the shared memory. */
+export const sharedStreams = 8;
+export const sharedHalfBytes = sharedStreams * streamWindowBytes;
+/** Fewer bytes are not worth a place in shared memory. */
+export const leastSharedBytes = 4096;
 
 export interface Frame {
   readonly type: FrameType;

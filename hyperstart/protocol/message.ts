@@ -7,6 +7,8 @@
 export interface HostHello {
   readonly type: 'hello';
   readonly protocolVersion: number;
+  /** The host sees the VM's device of shared memory (frame.ts). */
+  readonly sharedMemory: boolean;
 }
 
 /** Answer to HostHello: what is (still) running, so that a restarted hyperd can adopt the VM. */

@@ -152,6 +152,8 @@ export function parseHostMessage(json: string): HostMessage {
       return {
         type: 'hello',
         protocolVersion: count(message['protocolVersion'], 'protocolVersion'),
+        // A host of another version says nothing of it, and shall be told of ours.
+        sharedMemory: message['sharedMemory'] === true,
       };
     case 'cancel':
       return { type: 'cancel', id: requestId(message['id'], 'id') };

@@ -33,8 +33,11 @@ export interface Native {
   channelAttach(fd: number): void;
   /** To be called on SIGIO, by which the port tells that a host may have come. */
   channelCheck(): void;
-  /** Begins the session that was announced; the hello is to be sent next. */
-  channelAccept(): void;
+  /**
+   * Begins the session that was announced; the hello is to be sent next. The address is that of memory
+   * which the host shares, or 0.
+   */
+  channelAccept(sharedMemory: number): void;
   /** 0, or -errno when the text is too long for a message. */
   channelSend(text: string): number;
   /** The pump takes `fd` unless it answers -errno. */

@@ -10,6 +10,7 @@ import {
 import type { Events } from './events.ts';
 import type { Files } from './files.ts';
 import type { Kernel } from './kernel.ts';
+import { mapSharedMemory } from './shared-memory.ts';
 import type { Channel, ChannelHandlers } from './sys.ts';
 
 const ownPid = 1;
@@ -27,6 +28,7 @@ export interface PortChannelParts {
 export class PortChannel implements Channel {
   readonly #parts: PortChannelParts;
   #isAttached = false;
+  #sharedMemory: number | null = null;
 
   constructor(parts: PortChannelParts, portName: string, handlers: ChannelHandlers) {
     this.#parts = parts;
@@ -47,9 +49,10 @@ export class PortChannel implements Channel {
     this.#attach(portName);
   }
 
-  accept(helloText: string): void {
-    const { kernel } = this.#parts;
-    kernel.native.channelAccept();
+  accept(helloText: string, hasSharedMemory: boolean): void {
+    const { kernel, files } = this.#parts;
+    if (hasSharedMemory) this.#sharedMemory ??= mapSharedMemory(kernel, files);
+    kernel.native.channelAccept(hasSharedMemory ? (this.#sharedMemory ?? 0) : 0);
     kernel.check('send the hello', kernel.native.channelSend(helloText));
   }
 

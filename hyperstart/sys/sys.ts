@@ -141,8 +141,11 @@ export interface ChannelHandlers {
 
 /** The pump moves stream bytes between descriptors and the port without JavaScript. */
 export interface Channel {
-  /** Sends our preamble and the hello, then everything unacknowledged; streams flow from now on. */
-  accept(helloText: string): void;
+  /**
+   * Sends our preamble and the hello, then everything unacknowledged; streams flow from now on, by way of
+   * shared memory where the host has some for us.
+   */
+  accept(helloText: string, hasSharedMemory: boolean): void;
   /**
    * Queues one message frame; messages overtake stream data but never one another. Without an accepted
    * session the message is dropped: the next hello tells the state.

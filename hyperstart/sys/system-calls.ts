@@ -25,6 +25,7 @@ export const systemCalls = {
   kill: 62,
   mkdirat: 258,
   mknodat: 259,
+  mmap: 9,
   mount: 165,
   openat: 257,
   openat2: 437,

@@ -355,6 +355,7 @@ export class FakeVm implements Vm {
   readonly record: VmRecord;
   readonly exited: Promise<VmExit>;
   readonly timeline = { spawn: 1 };
+  readonly sharedMemory = null;
   readonly #guest: FakeGuest;
   /** Disk by free or taken slot. */
   readonly #slots: Map<string, string | null>;

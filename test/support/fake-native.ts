@@ -141,8 +141,8 @@ export class FakeNative implements Native {
     this.calls.push(['channelCheck']);
   }
 
-  channelAccept(): void {
-    this.calls.push(['channelAccept']);
+  channelAccept(sharedMemory: number): void {
+    this.calls.push(['channelAccept', sharedMemory]);
   }
 
   channelSend(text: string): number {

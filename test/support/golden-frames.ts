@@ -37,6 +37,11 @@ export const goldenFrames = {
     hex: '00000000' + 'ffffffff' + '05000000',
     frame: { type: 5, streamId: 0xffffffff, payload: new Uint8Array() },
   },
+  shared: {
+    name: 'a place in shared memory',
+    hex: '08000000' + '07000000' + '06000000' + '00000400' + '00100000',
+    frame: { type: 6, streamId: 7, payload: Uint8Array.of(0, 0, 4, 0, 0, 16, 0, 0) },
+  },
 } as const satisfies Record<string, GoldenFrame>;
 
 /** Headers that both ends refuse, before they take anything of the payload. */
@@ -52,7 +57,8 @@ export const refusedHeaders: readonly (readonly [name: string, hex: string])[] =
   ['credit without a count', '000000000700000003000000'],
   ['an end with a payload', '010000000700000004000000'],
   ['a reset with a payload', '010000000700000005000000'],
-  ['an unknown frame type', '000000000700000006000000'],
+  ['a place of four bytes', '040000000700000006000000'],
+  ['an unknown frame type', '000000000700000007000000'],
   ['frame type 0', '000000000700000000000000'],
   ['a first reserved byte that is set', '050000000700000002010000'],
   ['a last reserved byte that is set', '050000000700000002000080'],

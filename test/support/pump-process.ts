@@ -86,11 +86,14 @@ export class PumpProcess implements AsyncDisposable {
     this.#frames.length = 0;
   }
 
-  /** A new session as a new hyperd would start it; returns what the pump tells of the time before. */
-  async connect(): Promise<readonly string[]> {
+  /**
+   * A new session as a new hyperd would start it; returns what the pump tells of the time before. `share` is
+   * a file for shared memory.
+   */
+  async connect(share = ''): Promise<readonly string[]> {
     this.restartDecoder();
     this.write(preamble);
-    this.message({ type: 'hello' });
+    this.message({ type: 'hello', share });
     const { happened } = (await this.nextMessage()) as { happened: readonly string[] };
     return happened;
   }

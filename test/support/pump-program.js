@@ -1,5 +1,6 @@
 import * as native from 'hyper:native';
 
+import { sharedHalfBytes } from '../../hyperstart/protocol/frame.ts';
 import { CallPlan } from '../../hyperstart/sys/call-plan.ts';
 import { Kernel } from '../../hyperstart/sys/kernel.ts';
 
@@ -42,13 +43,31 @@ function carryOut(steps) {
   return { report: got === 0 ? [] : [...report], status: status[0] };
 }
 
+/** A descriptor that never has anything to read. */
+function silentPipe() {
+  const ends = new Int32Array(2);
+  kernel.call('make a pipe', 'pipe2', ends.buffer, 0);
+  return ends[0];
+}
+
+let memory = 0;
+
+/** A file in memory, in the place of the device that a VM has: mapped once, as by hyperstart. */
+function mapOnce(path) {
+  if (memory !== 0) return memory;
+  const [readWrite, shared] = [3, 1];
+  const fd = kernel.call('open the memory', 'openat', -100, path, 2, 0);
+  memory = kernel.call('map it', 'mmap', null, 2 * sharedHalfBytes, readWrite, shared, fd, 0);
+  return memory;
+}
+
 const commands = {
-  hello: () => {
-    native.channelAccept();
+  hello: ({ share = '' }) => {
+    native.channelAccept(share === '' ? 0 : mapOnce(share));
     tell({ type: 'hello', happened });
     happened = [];
   },
-  add: ({ id, fd, isSink = false, isTerminal = false }) => {
+  add: ({ id, fd = silentPipe(), isSink = false, isTerminal = false }) => {
     tell({ added: native.channelAdd(id, fd, isSink, isTerminal) });
   },
   remove: ({ id }) => {

@@ -1,6 +1,7 @@
 import { type Duplex, duplexPair } from 'node:stream';
 
 import { type AgentClient, openAgentClient } from '../../hyperd/agent/agent-client.ts';
+import type { SharedMemory } from '../../hyperd/base/shared-memory.ts';
 import { encodeCredit, encodeFrame, FrameDecoder } from '../../hyperstart/protocol/frame-codec.ts';
 import { type Frame, FrameType, preamble } from '../../hyperstart/protocol/frame.ts';
 import type { AgentEvent, GuestHello, Request } from '../../hyperstart/protocol/message.ts';
@@ -27,13 +28,17 @@ export class ScriptedGuest {
   }
 
   /** Opens the session with a hello. */
-  greet(changes: Partial<GuestHello> = {}): Promise<AgentClient> {
-    return this.open(helloMessage(changes));
+  greet(
+    changes: Partial<GuestHello> = {},
+    sharedMemory: SharedMemory | null = null,
+  ): Promise<AgentClient> {
+    return this.open(helloMessage(changes), sharedMemory);
   }
 
   /** Opens the session with any first message. */
-  async open(first: unknown): Promise<AgentClient> {
+  async open(first: unknown, sharedMemory: SharedMemory | null = null): Promise<AgentClient> {
     const opened = openAgentClient(this.hostEnd, {
+      sharedMemory,
       onEvent: (event) => this.events.push(event),
       signal: AbortSignal.timeout(5000),
     });

@@ -2,6 +2,7 @@ import path from 'node:path';
 
 import { HyperError } from '../../base/error.ts';
 import type { Device, Disk, Nic, VmConfig } from '../driver.ts';
+import { sharedMemoryArguments } from './shared-memory.ts';
 
 /** Name of the agent's virtio-serial port, as the guest sees it. */
 const controlPort = 'hyper.control';
@@ -27,6 +28,8 @@ const kernelWords = [
   ...['quiet', 'console=hvc0', 'earlyprintk=ttyS0', 'panic=-1', 'reboot=t'],
   // The driver would make one interface that every container sees.
   'dummy.numdummies=0',
+  // On the second processor, which has nothing to do during a boot.
+  'driver_async_probe=virtio_blk,virtio_net',
 ];
 
 /**
@@ -69,6 +72,7 @@ const modern = 'disable-legacy=on';
 export function qemuArguments(config: VmConfig, host: HostCapabilities): readonly string[] {
   return [
     ...vmArguments(config, host),
+    ...(host.kvm ? [] : sharedMemoryArguments({ isShared: true })),
     ...['-m', `${String(config.memoryMiB)}M`],
     ...bootArguments(config, host),
     ...config.devices.filter((device) => device.kind === 'disk').flatMap(diskArguments),
@@ -124,9 +128,9 @@ export function vmArguments(
 /** Root ports that take one hot-plugged device each. */
 export const hotplugPorts: readonly string[] = ['hotplug0', 'hotplug1'];
 const firstPortSlot = 4;
-/** Disks take the functions of the slots from here on, 8 to a slot; 0x1f is the chipset's. */
+/** Disks take the functions of the slots from here on, 8 to a slot; 0x1e is that of shared memory, 0x1f the chipset's. */
 const firstDiskSlot = 8;
-const maxDisks = (0x1f - firstDiskSlot) * 8;
+const maxDisks = (0x1e - firstDiskSlot) * 8;
 /** What the slots below leave after channels, balloon and ports. */
 const maxNics = 4;
 

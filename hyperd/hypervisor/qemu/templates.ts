@@ -18,6 +18,7 @@ import { diskSlots, slotArguments } from './disk-slots.ts';
 import { QemuForks, type QemuForksConfig } from './forks.ts';
 import { launchQemu, type QemuLaunch } from './launch.ts';
 import { restorePrivateMemory, savePrivateMemory } from './private-memory.ts';
+import { sharedMemoryArguments } from './shared-memory.ts';
 import {
   kernelWord,
   memoryArguments,
@@ -58,7 +59,8 @@ export class QemuTemplates implements TemplateAbility {
       { kernelPath: '', initrdPath: '', kernelArguments: [kernelWord] },
       config.host,
     );
-    const shape = JSON.stringify([...machine, ...boot, ...slotArguments()]);
+    const memory = sharedMemoryArguments({ isShared: false });
+    const shape = JSON.stringify([...machine, ...boot, ...slotArguments(), ...memory]);
     this.key = `qemu-${config.version} ${processor} vhost=${String(config.host.vhostNet)} ${shape}`;
   }
 
@@ -114,6 +116,7 @@ export class QemuTemplates implements TemplateAbility {
     const { vcpus } = shape;
     return [
       ...vmArguments({ ...config, vcpus }, host),
+      ...(host.kvm ? [] : sharedMemoryArguments({ isShared: false })),
       ...memoryArguments(requireSplit(shape), { ...config, id, vcpus, isTemplate }),
       ...slotArguments(),
       ...(nic === null ? [] : nicArguments(nic, host)),

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { rm } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -15,6 +16,7 @@ import { Hotplug } from './hotplug.ts';
 import { loadState, saveState } from './migration.ts';
 import { capQemuLog, readQemuLog } from './qemu-log.ts';
 import { QmpClient } from './qmp-client.ts';
+import { QemuSharedMemory } from './shared-memory.ts';
 import { connectUnix } from './unix-connect.ts';
 import { VmEvents } from './vm-events.ts';
 
@@ -35,6 +37,7 @@ interface Connections {
   readonly console: ConsoleFeed;
   /** Settles when the console has told all it had. */
   readonly consoleClosed: Promise<undefined>;
+  readonly sharedMemory: QemuSharedMemory | null;
   readonly timeline: Record<string, number>;
 }
 
@@ -54,6 +57,7 @@ export class QemuVm implements Vm {
   readonly record: VmRecord;
   readonly exited: Promise<VmExit>;
   readonly timeline: Record<string, number>;
+  readonly sharedMemory: QemuSharedMemory | null;
   readonly #options: QemuVmOptions;
   readonly #connections: Connections;
   readonly #hotplug: Hotplug;
@@ -67,6 +71,7 @@ export class QemuVm implements Vm {
   private constructor(options: QemuVmOptions, connections: Connections) {
     this.record = options.record;
     this.timeline = connections.timeline;
+    this.sharedMemory = connections.sharedMemory;
     this.#options = options;
     this.#connections = connections;
     const { qmp, events } = connections;
@@ -103,8 +108,10 @@ export class QemuVm implements Vm {
     });
     const qmp = await unlessAborted(opening, signal);
     timeline['monitor'] = elapsedSince(startedAt);
+    const sharedMemory = QemuSharedMemory.open(record.pid);
     undo.move();
-    return new QemuVm(options, { qmp, events, console, consoleClosed, timeline });
+    const parts = { qmp, events, console, consoleClosed, sharedMemory, timeline };
+    return new QemuVm(options, parts);
   }
 
   get id(): string {
@@ -184,7 +191,10 @@ export class QemuVm implements Vm {
     const capped = capQemuLog(this.record.runDirectory);
     const how = await this.#processEnd();
     capped[Symbol.dispose]();
-    await within(drainMs, Promise.all([qmp.closed, consoleClosed]));
+    const control = this.#control;
+    const controlClosed = control?.destroyed === false ? once(control, 'close') : null;
+    await within(drainMs, Promise.all([qmp.closed, consoleClosed, controlClosed]));
+    this.sharedMemory?.[Symbol.dispose]();
     qmp.close();
     const gone = new HyperError('UNAVAILABLE', `VM ${this.#name}: it has ended`);
     events.close(gone);

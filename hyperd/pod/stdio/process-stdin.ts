@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import type { Writable } from 'node:stream';
 
 /** The stdin of a process that may not have been started yet: writers wait until it is there. */
@@ -22,18 +21,14 @@ export class ProcessStdin {
   async write(bytes: Uint8Array, givenUp: Promise<void>): Promise<void> {
     const target = await Promise.race([this.#target.promise, givenUp]);
     if (!target || !target.writable || bytes.length === 0 || target.write(bytes)) return;
-    const gone = new AbortController();
-    try {
-      await Promise.race([
-        once(target, 'drain', { signal: gone.signal }),
-        once(target, 'close', { signal: gone.signal }),
-        givenUp,
-      ]);
-    } catch {
-      // The stream failed: nobody reads any more.
-    } finally {
-      gone.abort();
-    }
+    // Without an AbortSignal: this is once per chunk, and to abort one costs more than the chunk.
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    const wake = (): void => {
+      resolve(undefined);
+    };
+    target.once('drain', wake).once('close', wake);
+    await Promise.race([promise, givenUp]);
+    target.off('drain', wake).off('close', wake);
   }
 
   /** End of file, once the process is there. */

@@ -111,7 +111,7 @@ static void end_frame(void) {
     JSValue text = JS_NewStringLen(js, (const char *)payload, incoming.length);
     return call_javascript(handlers[on_message], text);
   }
-  const char *reason = stream_end_frame(&incoming, *(const uint32_t *)payload);
+  const char *reason = stream_end_frame(&incoming, (const uint32_t *)payload);
   if (reason != NULL)
     protocol_error(reason);
 }
@@ -244,10 +244,13 @@ NATIVE(channel_check) {
   return JS_UNDEFINED;
 }
 
-/* channelAccept(): the hello comes next. */
+/* channelAccept(address of shared memory, or 0): the hello comes next. */
 NATIVE(channel_accept) {
+  int64_t address = 0;
+  JS_ToInt64(context, &address, argv[0]);
   if (session == awaiting_accept) {
     session = accepted;
+    stream_share((uint8_t *)(uintptr_t)address);
     queue_bytes(preamble, sizeof preamble);
   }
   return JS_UNDEFINED;

@@ -56,7 +56,8 @@ int integer(JSValueConst value);
 int64_t system_call(int64_t number, const int64_t arguments[6]);
 
 /* The wire: both ends are little endian. */
-enum { header_bytes = 12, frame_message = 1, frame_data, frame_credit, frame_eof, frame_reset };
+enum { header_bytes = 12 };
+enum { frame_message = 1, frame_data, frame_credit, frame_eof, frame_reset, frame_shared };
 struct header {
   uint32_t length, stream_id;
   uint8_t type, zero[3];
@@ -69,12 +70,14 @@ void queue_frame(uint8_t type, uint32_t stream_id, const void *bytes, size_t len
 
 /* stream.c */
 void stream_begin_session(void);
+/* The memory that this session's host shares (protocol/frame.ts), or NULL. */
+void stream_share(uint8_t *memory);
 /* Why the host may not send such a stream frame, or NULL. */
 const char *stream_refusal(const struct header *header);
 /* Bytes of a data frame, as they come. */
 void stream_take(uint32_t id, const uint8_t *bytes, size_t length);
-/* The frame is there; `count` is that of a credit. What is wrong with it, or NULL. */
-const char *stream_end_frame(const struct header *header, uint32_t count);
+/* The frame is there, with its payload unless that is data. What is wrong with it, or NULL. */
+const char *stream_end_frame(const struct header *header, const uint32_t *payload);
 /* Queues the next data or EOF frame of the next stream in turn; false when there is none. */
 bool stream_queue_next(void);
 /* A source at its end of which the host has all, told once; 0 when there is none. */
@@ -97,7 +100,7 @@ int container_init(char **argv);
   ENTRY(channelOpen, 5, channel_open) \
   ENTRY(channelAttach, 1, channel_attach) \
   ENTRY(channelCheck, 0, channel_check) \
-  ENTRY(channelAccept, 0, channel_accept) \
+  ENTRY(channelAccept, 1, channel_accept) \
   ENTRY(channelSend, 1, channel_send) \
   ENTRY(channelAdd, 4, channel_add) \
   ENTRY(channelRemove, 1, channel_remove) \

@@ -14,8 +14,11 @@
 enum {
   max_data = 32 * 1024,
   window = 256 * 1024,
-  /* A sink may hold the rest of an earlier session besides a full window of this one. */
-  ring_bytes = 2 * window,
+  /* Of the memory that the host shares: a window for each of so many sources, then as many of the host's. */
+  shared_rings = 8,
+  shared_bytes = 2 * shared_rings * window,
+  /* Fewer bytes go by way of the port. */
+  least_shared = 4096,
 };
 
 struct stream {
@@ -30,10 +33,16 @@ struct stream {
   uint64_t head, tail;
   uint64_t sent;     /* source: tail <= sent <= head */
   uint64_t credited; /* sink: up to here no credit is due, be it given or of an earlier session */
-  uint8_t ring[ring_bytes]; /* what is not touched of it costs no memory */
+  /* A sink may hold the rest of an earlier session besides a full window of this one. */
+  size_t ring_bytes;
+  uint8_t *ring; /* what is not touched of it costs no memory */
 };
 
 static struct stream *streams; /* in order of service: who was served goes to the end */
+
+static uint8_t *shared;                         /* NULL: no host has shared any */
+static bool may_share;                          /* in this session */
+static struct stream *ring_owner[shared_rings]; /* of the rings in there */
 
 static struct stream *find_stream(uint32_t id) {
   struct stream *stream = streams;
@@ -48,6 +57,30 @@ static void append_stream(struct stream *stream) {
     link = &(*link)->next;
   *link = stream;
   stream->next = NULL;
+}
+
+static bool has_shared_ring(const struct stream *stream) {
+  return shared != NULL && stream->ring >= shared && stream->ring < shared + shared_bytes;
+}
+
+static void make_ring(struct stream *stream) {
+  stream->ring_bytes = stream->is_sink ? 2 * window : window;
+  for (size_t i = 0; shared != NULL && !stream->is_sink && i < shared_rings; i++) {
+    if (ring_owner[i] != NULL)
+      continue;
+    ring_owner[i] = stream;
+    stream->ring = shared + i * window;
+    return;
+  }
+  stream->ring = malloc(stream->ring_bytes);
+}
+
+static void free_stream(struct stream *stream) {
+  if (has_shared_ring(stream))
+    ring_owner[(stream->ring - shared) / window] = NULL;
+  else
+    free(stream->ring);
+  free(stream);
 }
 
 /* Closes the descriptor but keeps the stream, which may have bytes or an end to deliver. */
@@ -65,8 +98,8 @@ static void source_ready(struct watch *watch, uint32_t events) {
   /* An empty ring starts over at its first page, so that little traffic touches little memory. */
   if (stream->head == stream->tail)
     stream->head = stream->sent = stream->tail = 0;
-  size_t offset = stream->head % ring_bytes;
-  size_t room = smaller(window - (stream->head - stream->tail), ring_bytes - offset);
+  size_t offset = stream->head % stream->ring_bytes;
+  size_t room = smaller(window - (stream->head - stream->tail), stream->ring_bytes - offset);
   if (room == 0)
     return;
   ssize_t got = read(stream->watch.fd, stream->ring + offset, room);
@@ -96,9 +129,17 @@ static void source_reset(struct stream *stream) {
   stream->sent = stream->tail = stream->head;
 }
 
+/*
+ * While the host deals with bytes of a stream, few more wait for its credit: a program that writes in small
+ * pieces would keep both ends busy with frames.
+ */
 static bool source_has_work(const struct stream *stream) {
-  return !stream->is_sink &&
-         (stream->sent < stream->head || (stream->at_end && !stream->eof_sent));
+  uint64_t unsent = stream->head - stream->sent;
+  bool is_worth_it = stream->sent == stream->tail || unsent >= max_data - header_bytes ||
+                     stream->head - stream->tail == window;
+  if (stream->is_sink || stream->eof_sent)
+    return false;
+  return stream->at_end || (unsent > 0 && is_worth_it);
 }
 
 bool stream_queue_next(void) {
@@ -108,12 +149,16 @@ bool stream_queue_next(void) {
   struct stream *stream = *link;
   if (stream == NULL)
     return false;
-  size_t offset = stream->sent % ring_bytes;
-  /* With its header it fills one buffer of the port at most. */
-  size_t length = smaller(stream->head - stream->sent, max_data - header_bytes);
-  length = smaller(length, ring_bytes - offset);
-  uint8_t type = length > 0 ? frame_data : frame_eof;
-  queue_frame(type, stream->id, stream->ring + offset, length);
+  size_t offset = stream->sent % stream->ring_bytes;
+  size_t length = smaller(stream->head - stream->sent, stream->ring_bytes - offset);
+  if (may_share && length >= least_shared && has_shared_ring(stream)) {
+    const uint32_t place[] = {(uint32_t)(stream->ring + offset - shared), (uint32_t)length};
+    queue_frame(frame_shared, stream->id, place, sizeof place);
+  } else {
+    /* With its header it fills one buffer of the port at most. */
+    length = smaller(length, max_data - header_bytes);
+    queue_frame(length > 0 ? frame_data : frame_eof, stream->id, stream->ring + offset, length);
+  }
   stream->sent += length;
   stream->eof_sent = length == 0;
   *link = stream->next;
@@ -143,8 +188,8 @@ static void sink_broken(struct stream *stream) {
 
 static void sink_write(struct stream *stream) {
   while (stream->tail < stream->head) {
-    size_t offset = stream->tail % ring_bytes;
-    size_t length = smaller(stream->head - stream->tail, ring_bytes - offset);
+    size_t offset = stream->tail % stream->ring_bytes;
+    size_t length = smaller(stream->head - stream->tail, stream->ring_bytes - offset);
     ssize_t written = write(stream->watch.fd, stream->ring + offset, length);
     if (written < 0 && errno == EAGAIN)
       break;
@@ -177,10 +222,10 @@ void stream_take(uint32_t id, const uint8_t *bytes, size_t length) {
   if (stream == NULL || stream->watch.fd < 0)
     return;
   /* So much is left of earlier sessions only when nobody has read for several of them. */
-  if (stream->head - stream->tail + length > ring_bytes)
+  if (stream->head - stream->tail + length > stream->ring_bytes)
     return sink_broken(stream);
-  size_t offset = stream->head % ring_bytes;
-  size_t first = smaller(length, ring_bytes - offset);
+  size_t offset = stream->head % stream->ring_bytes;
+  size_t first = smaller(length, stream->ring_bytes - offset);
   memcpy(stream->ring + offset, bytes, first);
   memcpy(stream->ring, bytes + first, length - first);
   stream->head += length;
@@ -196,43 +241,68 @@ void stream_begin_session(void) {
   }
 }
 
+/* Why a stream takes no such bytes, or NULL. */
+static const char *data_refusal(const struct stream *stream, uint32_t length, uint32_t most) {
+  if (length == 0 || length > most)
+    return "data frame of a size that is not allowed";
+  if (stream != NULL && (!stream->is_sink || stream->at_end))
+    return "data for a stream that takes none";
+  if (stream != NULL && stream->head - stream->credited + length > window)
+    return "more data than the window allows";
+  return NULL;
+}
+
 const char *stream_refusal(const struct header *header) {
-  struct stream *stream = find_stream(header->stream_id);
   uint32_t length = header->length;
   switch (header->type) {
   case frame_data:
-    if (length == 0 || length > max_data)
-      return "data frame of a size that is not allowed";
-    if (stream != NULL && (!stream->is_sink || stream->at_end))
-      return "data for a stream that takes none";
-    if (stream != NULL && stream->head - stream->credited + length > window)
-      return "more data than the window allows";
-    return NULL;
+    return data_refusal(find_stream(header->stream_id), length, max_data);
   case frame_credit:
     return length != 4 ? "credit without its count" : NULL;
   case frame_eof:
   case frame_reset:
     return length != 0 ? "payload in a frame that has none" : NULL;
+  case frame_shared:
+    return length != 8 || !may_share ? "no place in shared memory" : NULL;
   default:
     return "unknown frame type";
   }
 }
 
-const char *stream_end_frame(const struct header *header, uint32_t count) {
+void stream_share(uint8_t *memory) {
+  may_share = memory != NULL;
+  if (may_share)
+    shared = memory;
+}
+
+/* Takes bytes that the host has put into the memory that it shares. */
+static const char *take_shared(struct stream *stream, uint32_t offset, uint32_t length) {
+  if (offset > shared_bytes || length > shared_bytes - offset)
+    return "place outside of the shared memory";
+  const char *reason = data_refusal(stream, length, window);
+  if (reason == NULL && stream != NULL)
+    stream_take(stream->id, shared + offset, length);
+  return reason;
+}
+
+const char *stream_end_frame(const struct header *header, const uint32_t *payload) {
   struct stream *stream = find_stream(header->stream_id);
   bool is_sink = stream != NULL && stream->is_sink;
   bool is_source = stream != NULL && !stream->is_sink;
-  bool can_write = is_sink && stream->watch.fd >= 0;
+  bool is_shared = header->type == frame_shared, is_data = is_shared || header->type == frame_data;
+  const char *reason = is_shared ? take_shared(stream, payload[0], payload[1]) : NULL;
   if (is_sink && header->type == frame_eof)
     stream->at_end = true;
-  if (can_write && (header->type == frame_data || header->type == frame_eof))
+  if (reason != NULL)
+    return reason;
+  if (is_sink && stream->watch.fd >= 0 && (is_data || header->type == frame_eof))
     sink_write(stream);
-  else if (header->type == frame_data)
+  else if (is_data)
     queue_frame(frame_reset, header->stream_id, NULL, 0);
   else if (is_source && header->type == frame_reset)
     source_reset(stream);
   else if (is_source && header->type == frame_credit)
-    return source_acknowledged(stream, count);
+    return source_acknowledged(stream, payload[0]);
   return NULL;
 }
 
@@ -250,14 +320,17 @@ NATIVE(channel_add) {
   stream->id = id;
   stream->is_sink = JS_ToBool(context, argv[2]);
   stream->is_terminal = JS_ToBool(context, argv[3]);
+  make_ring(stream);
   stream->watch = (struct watch){.fd = fd, .ready = stream->is_sink ? sink_ready : source_ready};
-  int error = fcntl(fd, F_SETFL, O_NONBLOCK) == 0 ? 0 : -errno;
+  int error = stream->ring == NULL ? -ENOMEM : 0;
+  if (error == 0 && fcntl(fd, F_SETFL, O_NONBLOCK) != 0)
+    error = -errno;
   if (error == 0 && !stream->is_sink)
     error = watch_set(&stream->watch, EPOLLIN);
   if (error == 0)
     append_stream(stream);
   else
-    free(stream);
+    free_stream(stream);
   return JS_NewInt32(context, error);
 }
 
@@ -269,7 +342,7 @@ NATIVE(channel_remove) {
   if (stream != NULL) {
     *link = stream->next;
     close_descriptor(stream);
-    free(stream);
+    free_stream(stream);
   }
   return JS_UNDEFINED;
 }

@@ -115,8 +115,13 @@ describe('forks of a QEMU process', () => {
     const sockets = (await Promise.all(all.map((vm) => descriptors(vm, 'socket:')))).flat();
     expect(new Set(sockets).size).toBe(sockets.length);
     const shared = (await Promise.all(all.map(sharedMappings))).flat();
-    expect(shared).toHaveLength(4);
-    expect(new Set(shared).size).toBe(4);
+    // Guest memory, and of a fork what it has in common with the daemon.
+    expect(shared).toHaveLength(7);
+    expect(new Set(shared).size).toBe(7);
+    expect(all.map(({ sharedMemory }) => sharedMemory === null)).toEqual([
+      true,
+      ...[false, false, false],
+    ]);
   });
 
   it('have every thread under the system call filter', async () => {

@@ -24,7 +24,7 @@ describe('opening a session', () => {
     await settle();
     expect(client.hello.kernelRelease).toBe('6.12');
     expect(Buffer.from(guest.frames[0]?.payload ?? []).toString()).toBe(
-      `{"type":"hello","protocolVersion":${String(protocolVersion)}}`,
+      `{"type":"hello","protocolVersion":${String(protocolVersion)},"sharedMemory":false}`,
     );
   });
 
@@ -257,7 +257,8 @@ describe('input for the guest', () => {
     const input = client.openWritable(client.allocateStreamId());
     const bytes = Buffer.alloc(streamWindowBytes + 1000, 'a');
     let isTaken = false;
-    input.write(bytes, () => {
+    // What is written to it is its own.
+    input.write(Buffer.from(bytes), () => {
       isTaken = true;
     });
     input.end();
