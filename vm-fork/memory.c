@@ -97,8 +97,10 @@ static bool copy_mapping(const struct mapping *mapping) {
   struct stat status;
   int file = find_file(mapping);
   int copy = file < 0 ? -1 : make_file(file);
-  if (copy < 0 || fstat(file, &status) < 0 || ftruncate(copy, status.st_size) < 0 ||
-      !copy_data(file, copy, mapping))
+  if (copy < 0 || fstat(file, &status) < 0 || ftruncate(copy, status.st_size) < 0)
+    return false;
+  /* Through what has been private so far nobody has sent anything. */
+  if (mapping->is_shared && !copy_data(file, copy, mapping))
     return false;
   void *start = mmap(mapping->start, mapping->size, PROT_READ | PROT_WRITE,
                      MAP_SHARED | MAP_FIXED | MAP_NORESERVE, copy, mapping->offset);

@@ -2,6 +2,7 @@ import { Writable } from 'node:stream';
 
 import { FrameError } from '../../hyperstart/protocol/frame-codec.ts';
 import { streamWindowBytes } from '../../hyperstart/protocol/frame.ts';
+import { giveBack } from '../base/give-back.ts';
 
 export interface InputSession {
   /** Whether the channel takes more bytes now; when it does again, `channelDrained` is to be called. */
@@ -10,9 +11,6 @@ export interface InputSession {
   data(streamId: number, bytes: Uint8Array): number;
   eof(streamId: number): void;
 }
-
-/** Smaller buffers may be cut from a block that they share. */
-const ownBlockBytes = 16 * 1024;
 
 /** A chunk, and what of it has not been sent. */
 interface Pending {
@@ -110,14 +108,4 @@ export class GuestInput extends Writable {
       this.#pending.rest = rest.subarray(sent);
     }
   }
-}
-
-/**
- * Frees the memory of a chunk that has a block of its own, as those have which were read from a connection.
- * V8 looks through all of its heap whenever some 20 MiB of such blocks have come together: without this every
- * 20 MiB of input cost a collection.
- */
-function giveBack({ buffer, byteLength }: Uint8Array): void {
-  const isOwn = buffer instanceof ArrayBuffer && buffer.byteLength === byteLength;
-  if (isOwn && byteLength >= ownBlockBytes) buffer.transfer(0);
 }

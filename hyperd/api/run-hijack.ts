@@ -9,7 +9,7 @@ import {
   refuse,
   writeHead,
 } from './hijacked-connection.ts';
-import { toFrame, toNumberedFrame } from './raw-stream.ts';
+import { toFrameParts, toNumberedFrame } from './raw-stream.ts';
 import { renderWaitResult } from './render/render-container.ts';
 import { type RunEvent, type RunQuery, runEventStream } from './schema/hyper.ts';
 import { textParameter } from './schema/query.ts';
@@ -69,7 +69,7 @@ async function runCreated(
   if (warnings.length > 0) {
     connection.write(toEventFrame({ Warnings: [...warnings] }));
   }
-  await pumpSession(session, connection, toFrame, (end) => lastFrame(end, exited, left));
+  await pumpSession(session, connection, toFrameParts, (end) => lastFrame(end, exited, left));
 }
 
 /** null when nobody is there to be told, or the daemon goes: that must not look like an exit. */

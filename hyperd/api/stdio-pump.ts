@@ -6,8 +6,8 @@ import type { OutputChunk, StdioSession } from '../pod/container-service.ts';
 /** How long a client may keep its side open after the process's output ended. */
 const lingerMs = 2000;
 
-/** What a chunk of output becomes on the client's connection. */
-export type Encode = (chunk: OutputChunk) => string | Uint8Array;
+/** What a chunk of output becomes on the client's connection, in parts. */
+export type Encode = (chunk: OutputChunk) => readonly (string | Uint8Array)[];
 
 /** Whether the process's output came to its end, or the client detached or went away before. */
 export type SessionEnd = 'output ended' | 'let go';
@@ -96,7 +96,8 @@ async function sendOutput(
   try {
     signal.throwIfAborted();
     for await (const chunk of session.output as AsyncIterable<OutputChunk>) {
-      if (!connection.write(encode(chunk))) {
+      const hasRoom = writeParts(connection, encode(chunk), () => chunk.release?.());
+      if (!hasRoom) {
         await once(connection, 'drain', { signal });
       }
     }
@@ -107,6 +108,19 @@ async function sendOutput(
   } finally {
     signal.removeEventListener('abort', endOutput);
   }
+}
+
+/** Writes parts as one; false when they are too much for now. */
+function writeParts(
+  connection: Duplex,
+  parts: readonly (string | Uint8Array)[],
+  onWritten: () => void,
+): boolean {
+  connection.cork();
+  for (const part of parts.slice(0, -1)) connection.write(part);
+  const hasRoom = connection.write(parts.at(-1) ?? '', onWritten);
+  connection.uncork();
+  return hasRoom;
 }
 
 function feedStdin(connection: Duplex, { stdin, tty }: StdioSession): void {

@@ -12,7 +12,7 @@ import {
   refuse,
   writeHead,
 } from './hijacked-connection.ts';
-import { encoderFor, toFrame } from './raw-stream.ts';
+import { partsFor, toFrame } from './raw-stream.ts';
 import { maxBodyBytes } from './request-body.ts';
 import { hijackRun } from './run-hijack.ts';
 import { compileSchema } from './schema/compile.ts';
@@ -112,7 +112,7 @@ export async function hijackAttach(
   const { hijacked, query } = attach;
   const session = await containers.attach(nameOrId, parseAttachQuery(query));
   writeHead(hijacked, session.tty);
-  await pumpSession(session, hijacked.connection, encoderFor(session.tty));
+  await pumpSession(session, hijacked.connection, partsFor(session.tty));
 }
 
 /**
@@ -140,7 +140,7 @@ export async function hijackExecStart(
       connection.end();
       return;
     }
-    await pumpSession(session, connection, encoderFor(options.tty));
+    await pumpSession(session, connection, partsFor(options.tty));
   } catch (cause) {
     const text = Buffer.from(`${messageOf(cause)}\r\n`);
     connection.end(options.tty ? text : toFrame({ stream: 'stdout', bytes: text }));

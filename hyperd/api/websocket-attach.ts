@@ -48,11 +48,11 @@ export function createWebsocketAttach(
   };
 }
 
-function toBytes({ bytes }: OutputChunk): Uint8Array {
-  return bytes;
+function toBytes({ bytes }: OutputChunk): readonly Uint8Array[] {
+  return [bytes];
 }
 
-function textEncoder(): (chunk: OutputChunk) => string {
+function textEncoder(): (chunk: OutputChunk) => readonly string[] {
   const decoders = { stdout: new TextDecoder(), stderr: new TextDecoder() };
-  return ({ stream, bytes }) => decoders[stream].decode(bytes, { stream: true });
+  return ({ stream, bytes }) => [decoders[stream].decode(bytes, { stream: true })];
 }

@@ -1,7 +1,7 @@
 /** A container's log; `openContainerLog` (open.ts) makes one for a driver name. */
 export interface ContainerLog extends AsyncDisposable {
   readonly driver: LogDriverName;
-  /** Resolves when the bytes are with the operating system; callers wait before they take more (back-pressure). */
+  /** Resolves when the bytes are with the operating system, and are needed no more; callers wait before they take more (back-pressure). */
   write(stream: LogStream, bytes: Uint8Array, unixNanos: bigint): Promise<void>;
   /**
    * Entries in order; with `follow` goes on until the signal aborts or the log is closed.

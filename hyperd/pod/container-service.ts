@@ -104,6 +104,8 @@ export interface StdioSession extends AsyncDisposable {
 export interface OutputChunk {
   readonly stream: 'stdout' | 'stderr';
   readonly bytes: Uint8Array;
+  /** To be called when the bytes are not needed any more: their memory may go at once then. */
+  readonly release?: () => void;
 }
 
 export interface ExecStartOptions {

@@ -1,5 +1,6 @@
 import type { Readable, Writable } from 'node:stream';
 
+import { giveBack } from '../../base/give-back.ts';
 import type { LogStream } from '../../log/container-log.ts';
 import { nowUnixNanos } from '../clock.ts';
 import type { OutputChunk } from '../container-service.ts';
@@ -30,7 +31,10 @@ export interface ProcessStreams {
   readonly stderr: Readable | null;
 }
 
-/** Takes output besides the attached clients; a failure is its own affair. */
+/**
+ * Takes output besides the attached clients, and needs its bytes no more when it resolves; a failure is its own
+ * affair.
+ */
 export type OutputRecorder = (chunk: OutputChunk, unixNanos: bigint) => Promise<void>;
 
 /**
@@ -98,10 +102,16 @@ export class StdioHub {
     if (readable === null) return;
     try {
       for await (const bytes of readable as AsyncIterable<Uint8Array>) {
-        const chunk = { stream, bytes };
         // Who attaches from here on gets this chunk from the log, not from us.
         const sessions = [...this.#sessions];
+        let holders = sessions.length + 1;
+        const release = (): void => {
+          holders -= 1;
+          if (holders === 0) giveBack(bytes);
+        };
+        const chunk = { stream, bytes, release };
         await record(chunk, nowUnixNanos());
+        release();
         await Promise.all(sessions.map((session) => session.offer(chunk)));
       }
     } catch {

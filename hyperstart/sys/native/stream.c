@@ -19,6 +19,7 @@ enum {
   shared_bytes = 2 * shared_rings * window,
   /* Fewer bytes go by way of the port. */
   least_shared = 4096,
+  usual_pipe = 64 * 1024,
 };
 
 struct stream {
@@ -29,6 +30,7 @@ struct stream {
   bool at_end;   /* source: read to its end; sink: the host sent EOF */
   bool eof_sent; /* source: in this session */
   bool drained;  /* source: JavaScript has been told */
+  bool is_wide;  /* its pipe holds a whole window */
   /* Byte counters; the ring is used modulo its size. What is in it: tail to head. */
   uint64_t head, tail;
   uint64_t sent;     /* source: tail <= sent <= head */
@@ -91,6 +93,13 @@ static void close_descriptor(struct stream *stream) {
   stream->watch.fd = -1;
 }
 
+/* Where much flows each end of the pipe gets on for longer without the other one. */
+static void widen_pipe(struct stream *stream) {
+  if (!stream->is_wide)
+    fcntl(stream->watch.fd, F_SETPIPE_SZ, window);
+  stream->is_wide = true;
+}
+
 /* --- Sources: descriptor to host --- */
 
 static void source_ready(struct watch *watch, uint32_t events) {
@@ -103,6 +112,8 @@ static void source_ready(struct watch *watch, uint32_t events) {
   if (room == 0)
     return;
   ssize_t got = read(stream->watch.fd, stream->ring + offset, room);
+  if (got >= usual_pipe)
+    widen_pipe(stream);
   if (got > 0) {
     stream->head += (uint64_t)got;
     if (stream->head - stream->tail == window)
@@ -195,12 +206,14 @@ static void sink_write(struct stream *stream) {
       break;
     if (written < 0)
       return sink_broken(stream);
+    if (written >= usual_pipe)
+      widen_pipe(stream);
     stream->tail += (uint64_t)written;
   }
   bool is_empty = stream->tail == stream->head;
-  /* Coalesced: a credit per eighth of the window, or when everything is written. */
+  /* Coalesced: a credit per quarter of the window, or when everything is written. */
   if (stream->tail > stream->credited &&
-      (is_empty || stream->tail - stream->credited >= window / 8)) {
+      (is_empty || stream->tail - stream->credited >= window / 4)) {
     uint32_t count = (uint32_t)(stream->tail - stream->credited);
     queue_frame(frame_credit, stream->id, &count, sizeof count);
     stream->credited = stream->tail;

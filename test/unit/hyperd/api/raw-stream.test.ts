@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 
-import { encoderFor, toFrame } from '../../../../hyperd/api/raw-stream.ts';
+import { encoderFor, toFrame, toFrameParts } from '../../../../hyperd/api/raw-stream.ts';
 
 test('a frame is the stream number, three zeros, the length and the bytes', () => {
   const frame = toFrame({ stream: 'stderr', bytes: Buffer.from('hello') });
@@ -10,4 +10,11 @@ test('a frame is the stream number, three zeros, the length and the bytes', () =
 test('a terminal gets its bytes bare', () => {
   const bytes = Buffer.from('hello');
   expect(encoderFor(true)({ stream: 'stdout', bytes })).toBe(bytes);
+});
+
+test('a large chunk is not copied into its frame', () => {
+  const bytes = Buffer.alloc(100_000, 'x');
+  const parts = toFrameParts({ stream: 'stdout', bytes });
+  expect(parts[1]).toBe(bytes);
+  expect(Buffer.concat(parts)).toEqual(toFrame({ stream: 'stdout', bytes }));
 });
