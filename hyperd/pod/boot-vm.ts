@@ -1,5 +1,5 @@
-import type { Nic } from '../hypervisor/driver.ts';
-import type { Endpoint } from '../network/network-manager.ts';
+import type { Vm, VmConfig } from '../hypervisor/driver.ts';
+import type { Endpoint, PreparedTap } from '../network/network-manager.ts';
 import { openAgentSession } from './agent-session.ts';
 import type { PodContext } from './context.ts';
 import { inPhase } from './phase.ts';
@@ -10,6 +10,7 @@ import { PodMachine } from './pod-machine.ts';
 import { ProcessExits } from './process-exits.ts';
 import { makeRunDirectory } from './run-directory.ts';
 import type { VmRequest } from './vm-request.ts';
+import { blankMacAddress, blankNic } from './warm/template.ts';
 
 /** Boots a VM with network endpoint and disks, up to the agent's hello. */
 export async function bootVm(
@@ -23,17 +24,15 @@ export async function bootVm(
     context.store.removePod(podId);
   });
   const runDirectory = await makeRunDirectory(context, podId, undo);
-  const endpoint = await createEndpoint(context, request, { signal });
-  if (endpoint !== null) undo.use(endpoint);
+  const { network, kernelPath, initrdPath } = context;
+  const hasNic = spec.network !== 'none' && network !== null;
+  const tap = hasNic ? undo.use(await network.prepareTap()) : null;
   const disks = disksOf(context, request);
-  const devices = [...disks, ...nicsOf(endpoint)];
+  const devices = [...disks, ...(tap === null ? [] : [blankNic(tap)])];
   clock.end('prepare');
-  const { kernelPath, initrdPath } = context;
   const files = { runDirectory, kernelPath, initrdPath };
   const config = { ...spec.machine, ...files, id: podId, kernelArguments: [], devices };
-  const vm = undo.use(
-    await inPhase('starting the VM', () => context.driver.launch(config, signal)),
-  );
+  const { vm, endpoint } = await launchConnected(context, request, { config, tap, signal, undo });
   const base = { id: podId, vm: vm.record, endpoint: endpoint?.record ?? null, size: spec.machine };
   context.store.savePod({ ...base, origin: 'boot', kernelRelease: '', streams: null });
   const exits = new ProcessExits();
@@ -45,7 +44,7 @@ export async function bootVm(
   return new PodMachine({
     ...{ vm, agent, exits, endpoint, size: spec.machine, origin: 'boot' },
     rootfs: rootfsOf(request, new Map(disks.map(({ id }) => [id, id]))),
-    deviceMacAddress: endpoint?.record.macAddress ?? '',
+    deviceMacAddress: blankMacAddress,
     kernelRelease: agent.hello.kernelRelease,
     resources: undo.move(),
     shutdownMs: context.deadlines.shutdownMs,
@@ -53,8 +52,36 @@ export async function bootVm(
   });
 }
 
-function nicsOf(endpoint: Endpoint | null): readonly Nic[] {
-  if (endpoint === null) return [];
-  const { tapName, macAddress } = endpoint.record;
-  return [{ kind: 'nic', id: 'eth0', tapName, macAddress }];
+/**
+ * Launches the VM, and gives it its place on the network meanwhile: until then its TAP lets nothing through.
+ * What fails ends the other one.
+ */
+async function launchConnected(
+  context: PodContext,
+  request: VmRequest,
+  options: {
+    readonly config: VmConfig;
+    readonly tap: PreparedTap | null;
+    readonly signal: AbortSignal;
+    readonly undo: AsyncDisposableStack;
+  },
+): Promise<{ readonly vm: Vm; readonly endpoint: Endpoint | null }> {
+  const { config, tap, undo } = options;
+  const failure = new AbortController();
+  const signal = AbortSignal.any([options.signal, failure.signal]);
+  const parts = [
+    createEndpoint(context, request, { signal, tap }),
+    inPhase('starting the VM', () => context.driver.launch(config, signal)),
+  ] as const;
+  for (const part of parts) {
+    part.catch((cause: unknown) => {
+      failure.abort(cause);
+    });
+  }
+  const [connected, launched] = await Promise.allSettled(parts);
+  if (connected.status === 'fulfilled' && connected.value !== null) undo.use(connected.value);
+  if (launched.status === 'fulfilled') undo.use(launched.value);
+  signal.throwIfAborted();
+  const [endpoint, vm] = await Promise.all(parts);
+  return { vm, endpoint };
 }
