@@ -50,8 +50,8 @@ export class PortChannel implements Channel {
   }
 
   accept(helloText: string, hasSharedMemory: boolean): void {
-    const { kernel, files } = this.#parts;
-    if (hasSharedMemory) this.#sharedMemory ??= mapSharedMemory(kernel, files);
+    const { kernel } = this.#parts;
+    if (hasSharedMemory) this.#sharedMemory ??= mapSharedMemory(kernel);
     kernel.native.channelAccept(hasSharedMemory ? (this.#sharedMemory ?? 0) : 0);
     kernel.check('send the hello', kernel.native.channelSend(helloText));
   }

@@ -37,6 +37,7 @@ export const systemCalls = {
   prctl: 157,
   pread64: 17,
   prlimit64: 302,
+  pwrite64: 18,
   read: 0,
   recvfrom: 45,
   rt_sigprocmask: 14,

@@ -1,8 +1,11 @@
+import { createHash, randomBytes } from 'node:crypto';
+
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { TestDaemon } from '../support/daemon.ts';
 
 const containers = 10;
+const patience = { timeout: 60_000, interval: 500 };
 const count = 'i=0; while true; do i=$((i+1)); echo line $i; sleep 0.1; done';
 
 let daemon: TestDaemon;
@@ -71,5 +74,37 @@ describe('bulk output', () => {
     const lines = stdout.trimEnd().split('\n');
     expect(lines).toHaveLength(300_000);
     expect(lines.findIndex((line, index) => line !== String(index + 1))).toBe(-1);
+  });
+
+  it('loses nothing when the daemon is killed in its middle', async () => {
+    const script = 'seq 1 300000; sleep 1000';
+    const run = ['run', '-d', '-m', '32m', '--name', 'bulk', 'busybox', 'sh', '-c', script];
+    await daemon.docker(run);
+    await daemon.stopHyperd('SIGKILL');
+    await daemon.startHyperd();
+    let lines: readonly string[] = [];
+    await expect
+      .poll(async () => {
+        lines = (await daemon.docker(['logs', 'bulk'])).stdout.trimEnd().split('\n');
+        return lines.at(-1);
+      }, patience)
+      .toBe('300000');
+    // What the killed daemon had written down, and could not acknowledge any more, comes twice.
+    const distinct = [...new Set(lines)];
+    expect(distinct).toHaveLength(300_000);
+    expect(distinct.findIndex((line, index) => line !== String(index + 1))).toBe(-1);
+    await daemon.docker(['rm', '-f', 'bulk']);
+    expect(await daemon.leftovers()).toEqual([]);
+  });
+
+  it('and bulk input are whole', async () => {
+    const bytes = randomBytes(20_000_000);
+    const { stdout } = await daemon.docker(
+      ['run', '--rm', '-i', 'busybox', 'sh', '-c', 'tee /tmp/bytes | sha256sum; base64 /tmp/bytes'],
+      bytes,
+    );
+    const [hash = '', ...rest] = stdout.split('\n');
+    expect(hash.split(' ')[0]).toBe(createHash('sha256').update(bytes).digest('hex'));
+    expect(Buffer.from(rest.join(''), 'base64').equals(bytes)).toBe(true);
   });
 });

@@ -121,12 +121,16 @@ export class TestDaemon implements AsyncDisposable {
   }
 
   /** Runs the docker CLI against this daemon, inside its network namespace. */
-  docker(args: readonly string[], input = ''): Promise<CommandResult> {
+  docker(args: readonly string[], input: string | Uint8Array = ''): Promise<CommandResult> {
     return this.command('docker', args, input);
   }
 
   /** Runs any program inside the daemon's network namespace. */
-  async command(command: string, args: readonly string[], input = ''): Promise<CommandResult> {
+  async command(
+    command: string,
+    args: readonly string[],
+    input: string | Uint8Array = '',
+  ): Promise<CommandResult> {
     const child = spawnProcess(
       'nsenter',
       [`--net=/run/netns/${this.namespace}`, command, ...args],

@@ -83,7 +83,7 @@ describe('qemuArguments', () => {
     const devices = values(qemuArguments(config(disks(176)), host), '-device');
     const addresses = devices.map(({ addr }) => addr);
     expect(new Set(addresses).size).toBe(176);
-    expect(addresses.at(-1)).toBe('0x1e.7');
+    expect(addresses.at(-1)).toBe('0x1d.7');
   });
 
   it('connects a NIC to its TAP without scripts and without a boot ROM', () => {
