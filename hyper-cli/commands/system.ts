@@ -93,9 +93,9 @@ function vmRow(vm: VmSummary): ListRow {
     ID: vm.ContainerId.slice(0, 12),
     StartMs: Math.round(totalMs(vm.Timeline)),
   };
-  const isWaiting = vm.State === 'waiting';
+  const hasContainer = vm.ContainerId !== '';
   const cells = {
-    CONTAINER: isWaiting ? '-' : vm.ContainerName,
+    CONTAINER: hasContainer ? vm.ContainerName : '-',
     STATE: vm.State,
     ORIGIN: vm.Origin,
     HYPERVISOR: vm.Hypervisor,
@@ -103,7 +103,7 @@ function vmRow(vm: VmSummary): ListRow {
     CPUS: String(vm.Vcpus),
     MEMORY: `${String(vm.MemoryMiB)}MiB`,
     KERNEL: vm.KernelRelease,
-    START: isWaiting ? '-' : `${String(fields.StartMs)}ms`,
+    START: hasContainer ? `${String(fields.StartMs)}ms` : '-',
   };
   return { id: fields.ID, fields, cells };
 }

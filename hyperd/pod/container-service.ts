@@ -168,6 +168,8 @@ export interface WarmVmsView {
   readonly poolSize: number;
   /** Those that do, paused. */
   readonly waiting: readonly VmView[];
+  /** Those that others are forked of, paused for good. */
+  readonly parents: readonly VmView[];
 }
 
 export interface ContainerStateView {

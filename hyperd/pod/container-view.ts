@@ -36,14 +36,17 @@ export function toContainerView(context: PodContext, container: Container): Cont
 
 /** How VMs come about without a boot, and a snapshot of those that wait. */
 export function toWarmVmsView({ warm }: PodContext): WarmVmsView {
-  if (warm === null) return { templates: false, poolSize: 0, waiting: [] };
+  if (warm === null) return { templates: false, poolSize: 0, waiting: [], parents: [] };
   const waiting = warm.waiting.map(({ vm, agent, template }) =>
     toVmView({
       ...{ vm, size: template.shape, origin: 'pool' },
       kernelRelease: agent.hello.kernelRelease,
     }),
   );
-  return { templates: true, poolSize: warm.poolSize, waiting };
+  const parents = warm.parents.map(({ vm, template, kernelRelease }) =>
+    toVmView({ vm, size: template.shape, origin: 'template', kernelRelease }),
+  );
+  return { templates: true, poolSize: warm.poolSize, waiting, parents };
 }
 
 type ViewedMachine = Pick<PodMachine, 'vm' | 'size' | 'origin' | 'kernelRelease'>;

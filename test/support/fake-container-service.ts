@@ -39,7 +39,7 @@ export class FakeContainerService implements ContainerService {
   readonly stopped: StopOptions[] = [];
   /** What the next containers are created with. */
   warnings: readonly string[] = [];
-  warm: WarmVmsView = { templates: false, poolSize: 0, waiting: [] };
+  warm: WarmVmsView = { templates: false, poolSize: 0, waiting: [], parents: [] };
   /** Sessions that clients hold at this moment. */
   openSessions = 0;
   readonly #images: Pick<ImageStore, 'get'>;

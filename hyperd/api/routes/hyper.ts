@@ -27,9 +27,11 @@ export function hyperRoutes({ containers, system }: ApiDependencies): FastifyPlu
     });
 
     app.get('/hyper/vms', async (_request, reply) => {
+      const { waiting, parents } = containers.warmVms();
       const vms = [
         ...containers.list().flatMap(toVmSummaries),
-        ...containers.warmVms().waiting.map((vm) => summarise(vm, 'waiting')),
+        ...waiting.map((vm) => summarise(vm, 'waiting')),
+        ...parents.map((vm) => summarise(vm, 'parent')),
       ];
       return reply.send(vms);
     });

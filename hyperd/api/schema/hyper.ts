@@ -18,9 +18,17 @@ const Origin = Type.Union([Type.Literal('pool'), Type.Literal('template'), Type.
  */
 const Timeline = Type.Record(Type.String(), Type.Number());
 
-/** A VM, as `GET /hyper/vms` lists it. One that waits in the pool has no container: '' there. */
+/**
+ * A VM, as `GET /hyper/vms` lists it. One that waits in the pool has no container, nor has one that is there
+ * for others to be forked of (`parent`): '' there.
+ */
 export const VmSummary = Type.Object({
-  State: Type.Union([Type.Literal('running'), Type.Literal('paused'), Type.Literal('waiting')]),
+  State: Type.Union([
+    Type.Literal('running'),
+    Type.Literal('paused'),
+    Type.Literal('waiting'),
+    Type.Literal('parent'),
+  ]),
   Origin,
   ContainerId: Type.String(),
   ContainerName: Type.String(),

@@ -22,8 +22,10 @@ export interface Copy {
 }
 
 /** A VM that is paused for good: it is there to be forked. */
-interface Parent {
+export interface Parent {
   readonly vm: Vm;
+  readonly template: Template;
+  readonly kernelRelease: string;
   readonly resources: AsyncDisposableStack;
 }
 
@@ -46,6 +48,10 @@ export class TemplateCopies implements AsyncDisposable {
   constructor(context: PodContext, options: TemplateCopiesOptions) {
     this.#context = context;
     this.#options = options;
+  }
+
+  get parents(): readonly Parent[] {
+    return [...this.#parents.values()];
   }
 
   /** A copy that runs. On failure or abort nothing is left behind. */
@@ -146,10 +152,12 @@ export class TemplateCopies implements AsyncDisposable {
     agent.close();
     await agent.closed;
     await vm.pause();
-    this.#keep(template, { vm, resources: undo.move() });
+    const { kernelRelease } = agent.hello;
+    this.#keep({ vm, template, kernelRelease, resources: undo.move() });
   }
 
-  #keep(template: Template, parent: Parent): void {
+  #keep(parent: Parent): void {
+    const { template } = parent;
     this.#parents.set(template, parent);
     void parent.vm.exited.then(() => {
       if (this.#parents.get(template) !== parent) return;

@@ -11,7 +11,7 @@ import type { BlankVm } from './blank-vm.ts';
 import { hostMemory, type HostMemory } from './host-memory.ts';
 import { dropMemoryMounts, type MemoryMounts, openMemoryMounts } from './memory-mounts.ts';
 import { rehearsalLayer } from './rehearsal-layer.ts';
-import { TemplateCopies } from './template-copies.ts';
+import { type Parent, TemplateCopies } from './template-copies.ts';
 import { TemplateStore } from './template-store.ts';
 import { shapeName, type Template } from './template.ts';
 import { WarmPool } from './warm-pool.ts';
@@ -122,6 +122,11 @@ export class WarmVms implements AsyncDisposable {
   /** VMs that wait for a pod. */
   get waiting(): readonly BlankVm[] {
     return this.#pool.waiting;
+  }
+
+  /** VMs that others are forked of. */
+  get parents(): readonly Parent[] {
+    return this.#copies.parents;
   }
 
   /** To be disposed of when a start is over: background work waits for that. */

@@ -194,7 +194,7 @@ describe('other commands', () => {
   });
 
   it('vm ls tells where VMs came from, and which ones wait', async () => {
-    api.containers.warm = { templates: true, poolSize: 1, waiting: [fakeWaitingVm] };
+    api.containers.warm = { templates: true, poolSize: 1, waiting: [fakeWaitingVm], parents: [] };
     const id = await create('owner', 'sleep', '60');
     await hyper('start', 'owner');
     const { stdout } = await hyper('vm', 'ls');
@@ -208,7 +208,7 @@ describe('other commands', () => {
     const fields = { ContainerId: '', State: 'waiting', Origin: 'pool' };
     expect(JSON.parse(waiting)).toMatchObject(fields);
     await hyper('rm', '-f', 'owner');
-    api.containers.warm = { templates: false, poolSize: 0, waiting: [] };
+    api.containers.warm = { templates: false, poolSize: 0, waiting: [], parents: [] };
   });
 
   it('an unknown one is told with the nearest that there is', async () => {

@@ -219,7 +219,9 @@ test('a container that was never started has no timeline', async () => {
 });
 
 test('VMs that wait for a container are told with those that have one', async () => {
-  api.containers.warm = { templates: true, poolSize: 2, waiting: [fakeWaitingVm] };
+  const parent = { ...fakeWaitingVm, origin: 'template', pid: 4444 } as const;
+  const [waiting, parents] = [[fakeWaitingVm], [parent]];
+  api.containers.warm = { templates: true, poolSize: 2, waiting, parents };
   const id = await startContainer('web');
   await api.containers.pause('web');
   expect((await get('/hyper/vms')).json()).toMatchObject([
@@ -228,6 +230,7 @@ test('VMs that wait for a container are told with those that have one', async ()
       ...{ State: 'waiting', Origin: 'pool', ContainerId: '', ContainerName: '', Image: '' },
       ...{ Pid: 4343, Timeline: {} },
     },
+    { State: 'parent', Origin: 'template', ContainerId: '', Pid: 4444 },
   ]);
   expect((await get('/hyper/version')).json()).toMatchObject({ Templates: true, PoolSize: 2 });
 });

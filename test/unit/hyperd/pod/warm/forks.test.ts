@@ -48,6 +48,9 @@ describe('VMs that are forked', () => {
       requests.some(({ method }) => method === 'park'),
     );
     expect(rehearsed).toHaveLength(1);
+    const { waiting, parents } = bench.pods.containers.warmVms();
+    expect([waiting, parents].map(({ length }) => length)).toEqual([2, 1]);
+    expect(parents[0]?.origin).toBe('template');
     expect(bench.pods.warnings).toEqual([]);
   });
 
