@@ -20,6 +20,8 @@ const pollMs = 100;
 const warmMs = 120_000;
 /** A pool that does not grow for so long has no memory to. */
 const steadyMs = 10_000;
+/** Where VMs are forked, their parent is there so long after the template. */
+const parentMs = 10_000;
 
 /**
  * Resolves when hyperd has its template, and as many VMs waiting as it is to have, or all that it has memory
@@ -32,6 +34,17 @@ export async function untilWarm(engine: Engine, signal: AbortSignal): Promise<vo
   const pool = poolSize > 0 ? new PoolWatch(engine) : null;
   while (!(await (pool?.isFull() ?? startsFromTemplate(engine)))) {
     if (Date.now() > deadline) throw new Error('hyperd does not get its VMs ready');
+    await delay(pollMs, undefined, { signal });
+  }
+  if (pool === null) await untilParent(engine, signal);
+}
+
+/** Resolves when VMs can be forked, or have had the time to be; where the processor is not emulated they never are. */
+async function untilParent(engine: Engine, signal: AbortSignal): Promise<void> {
+  const deadline = Date.now() + parentMs;
+  while (Date.now() < deadline) {
+    const vms = await engine.api.json<readonly VmSummary[]>('GET', '/hyper/vms');
+    if (vms.some(({ State }) => State === 'parent')) return;
     await delay(pollMs, undefined, { signal });
   }
 }
