@@ -37,7 +37,8 @@ export function sharedMemoryArguments({ isShared }: { isShared: boolean }): read
 /** By the file that the VM's process has mapped. */
 export class QemuSharedMemory implements SharedMemory, Disposable {
   readonly bytes = memoryBytes;
-  readonly #file: number;
+  /** null once the VM has ended: its number may be another file's by then. */
+  #file: number | null;
 
   private constructor(file: number) {
     this.#file = file;
@@ -65,6 +66,7 @@ export class QemuSharedMemory implements SharedMemory, Disposable {
   }
 
   read(offset: number, length: number): Buffer {
+    if (this.#file === null) throw new HyperError('UNAVAILABLE', 'the VM has ended');
     const buffer = Buffer.allocUnsafe(length);
     const count = readSync(this.#file, buffer, 0, length, offset);
     if (count === length) return buffer;
@@ -72,11 +74,13 @@ export class QemuSharedMemory implements SharedMemory, Disposable {
   }
 
   write(offset: number, bytes: Uint8Array): void {
-    writeSync(this.#file, bytes, 0, bytes.length, offset);
+    // Of a VM that has ended nobody reads it.
+    if (this.#file !== null) writeSync(this.#file, bytes, 0, bytes.length, offset);
   }
 
   [Symbol.dispose](): void {
-    closeSync(this.#file);
+    if (this.#file !== null) closeSync(this.#file);
+    this.#file = null;
   }
 }
 

@@ -45,6 +45,14 @@ async function fork(id: string): Promise<Vm> {
   return vm;
 }
 
+/** A fork's shared memory, and how to end the fork. */
+async function forkSharing(id: string) {
+  const vm = await fork(id);
+  const { sharedMemory } = vm;
+  if (sharedMemory === null) throw new Error('the fork shares no memory');
+  return { sharedMemory, stop: () => vm.stop({ graceMs: 0 }) };
+}
+
 /** What the descriptors of a VM's process are, those of one kind. */
 async function descriptors({ record }: Vm, kind: string): Promise<readonly string[]> {
   const folder = `/proc/${String(record.pid)}/fd`;
@@ -149,6 +157,15 @@ describe('forks of a QEMU process', () => {
     expect(agent.hello.processes).toEqual([]);
     expect(await hasEndedWithin(1000, first.record)).toBe(true);
     expect(await readdir(path.join(directory, 'first'))).toEqual(['qemu.log']);
+  });
+
+  it('share memory with the daemon as long as they live, and no file of its afterwards', async () => {
+    const { sharedMemory: memory, stop } = await forkSharing('sharing');
+    memory.write(4096, Buffer.from('to and fro'));
+    expect(memory.read(4096, 10).toString()).toBe('to and fro');
+    await stop();
+    memory.write(4096, Buffer.from('too late'));
+    expect(() => memory.read(4096, 10)).toThrow('the VM has ended');
   });
 
   it('are refused with the reason, and the parent stays of use', async () => {
