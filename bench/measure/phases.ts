@@ -15,7 +15,7 @@ export function toPhases(timeline: Timeline): Readonly<Record<PhaseName, number>
     spawn: of('spawn'),
     monitor: of('monitor'),
     running: of('running'),
-    boot: of('agent'),
+    boot: of('kernel') + of('init') + of('agent'),
     network: of('network'),
     mounts: of('mounts'),
     process: of('process'),

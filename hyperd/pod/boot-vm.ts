@@ -3,7 +3,7 @@ import type { Endpoint, PreparedTap } from '../network/network-manager.ts';
 import { openAgentSession } from './agent-session.ts';
 import type { PodContext } from './context.ts';
 import { inPhase } from './phase.ts';
-import { spansOf } from './phase-clock.ts';
+import { spansOf, type Timeline } from './phase-clock.ts';
 import { disksOf, rootfsOf } from './pod-disks.ts';
 import { createEndpoint } from './pod-endpoint.ts';
 import { PodMachine } from './pod-machine.ts';
@@ -40,7 +40,7 @@ export async function bootVm(
   undo.defer(() => {
     agent.close();
   });
-  clock.end('agent', spansOf(vm.timeline));
+  clock.end('agent', { ...spansOf(vm.timeline), ...bootPhases(agent.hello.bootTimeline) });
   return new PodMachine({
     ...{ vm, agent, exits, endpoint, size: spec.machine, origin: 'boot' },
     rootfs: rootfsOf(request, new Map(disks.map(({ id }) => [id, id]))),
@@ -50,6 +50,12 @@ export async function bootVm(
     shutdownMs: context.deadlines.shutdownMs,
     logger: context.logger,
   });
+}
+
+/** What the guest has timed of its boot, by its own clock. */
+function bootPhases({ kernel, channel }: Timeline): Timeline {
+  if (kernel === undefined || channel === undefined) return {};
+  return { kernel, init: channel - kernel };
 }
 
 /**

@@ -115,7 +115,7 @@ export class FakeGuest {
         type: 'hello',
         protocolVersion,
         kernelRelease: '6.12.0-fake',
-        bootTimeline: {},
+        bootTimeline: { kernel: 0.02, mounts: 0.03, channel: 0.04 },
         memoryTotalKiB: 1000,
         memoryAvailableKiB: 900,
         processes: [...this.#processes.values()].map(({ ref, config, exit }) => ({

@@ -11,7 +11,8 @@ const Origin = Type.Union([Type.Literal('pool'), Type.Literal('template'), Type.
  * `prepare` (run directory, network and disks on the host), `spawn` (QEMU has a process) or `fork` (it is
  * the copy of another one), `monitor` (it can be told what to do), `restored` (the template's state is
  * loaded), `running` (its processors run),
- * `agent` (up to the agent's answer: the boot, where there is one), `network`, `mounts`, `process` (the
+ * `kernel` and `init` (those of a boot, by the guest's clock: up to the first process, and up to the agent's
+ * channel), `agent` (what else passes up to the agent's answer), `network`, `mounts`, `process` (the
  * guest's own work for the container: `network` with all that a VM does once for its first one, `mounts`
  * as far as they take longer than that), `request` (what else the request to the guest takes). Absent:
  * this VM had no such phase. Where a clone gets its disks after it runs, `prepare` has that time, too.

@@ -7,7 +7,9 @@ const timeline = {
   spawn: 40,
   monitor: 30,
   running: 5,
-  agent: 1000,
+  kernel: 800,
+  init: 100,
+  agent: 100,
   network: 30,
   mounts: 80,
   process: 40,
@@ -16,8 +18,8 @@ const timeline = {
 
 describe('toPhases', () => {
   it('calls the way to the agent the boot', () => {
-    const { agent: boot, request: _, ...others } = timeline;
-    expect(toPhases(timeline)).toEqual({ ...others, boot });
+    const { kernel, init, agent, request: _, ...others } = timeline;
+    expect(toPhases(timeline)).toEqual({ ...others, boot: kernel + init + agent });
   });
 
   it('names the mark that is missing', () => {

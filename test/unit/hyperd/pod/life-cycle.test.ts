@@ -55,7 +55,8 @@ describe('a container', () => {
     await bench.wait(id);
     const { lastStart } = bench.containers.get(id);
     expect(lastStart?.origin).toBe('boot');
-    const phases = ['prepare', 'spawn', 'agent', 'network', 'mounts', 'process', 'request'];
+    const boot = ['prepare', 'spawn', 'kernel', 'init', 'agent'];
+    const phases = [...boot, 'network', 'mounts', 'process', 'request'];
     expect(Object.keys(lastStart?.timeline ?? {})).toEqual(phases);
     const sum = Object.values(lastStart?.timeline ?? {}).reduce((total, ms) => total + ms, 0);
     expect(sum).toBeLessThanOrEqual(passed + phases.length * 0.05);

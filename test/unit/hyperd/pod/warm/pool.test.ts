@@ -30,10 +30,10 @@ async function openRestoring() {
   return { bench, restore, [Symbol.asyncDispose]: () => bench[Symbol.asyncDispose]() };
 }
 
-/** Resolves when the VM in the making runs the program of its rehearsal. */
+/** Resolves when the VM that is made for the pool rehearses; one other has been taken. */
 async function untilRehearsing(bench: WarmBench): Promise<void> {
-  const last = () => [...bench.pods.driver.alive.values()].at(-1);
-  await expect.poll(() => last()?.requests.at(-1)?.method).toBe('start');
+  const second = () => [...bench.pods.driver.alive.values()][1];
+  await expect.poll(() => second()?.requests.at(-1)?.method).toBe('start');
 }
 
 /** A start that waits for an agent that says nothing, until it is ended. */
