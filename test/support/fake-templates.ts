@@ -83,6 +83,8 @@ export class FakeForks implements ForkAbility {
   readonly forks: ForkConfig[] = [];
   /** Thrown by every launch of a parent. */
   parentFailure: Error | null = null;
+  /** Gets every parent before it is there for anybody. */
+  onParent: (parent: FakeVm) => void = () => undefined;
   /** Thrown by every fork. */
   forkFailure: Error | null = null;
   readonly #power: (config: ForkConfig) => FakeVm;
@@ -94,6 +96,7 @@ export class FakeForks implements ForkAbility {
   launchParent(config: TemplateVmConfig): Promise<Vm> {
     if (this.parentFailure !== null) return Promise.reject(this.parentFailure);
     const parent = this.#power(config);
+    this.onParent(parent);
     this.parents.push(parent);
     return Promise.resolve(parent);
   }

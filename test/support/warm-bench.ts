@@ -58,6 +58,7 @@ export class WarmBench implements AsyncDisposable {
         makeLayer,
         openMemory: (directory) => openDirectories(directory, () => !bench.keepsMounts),
         hostMemory: bench.memory,
+        restMs: 0,
         ...config,
       };
       await setUp(bench);

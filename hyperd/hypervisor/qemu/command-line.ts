@@ -2,6 +2,7 @@ import path from 'node:path';
 
 import { HyperError } from '../../base/error.ts';
 import type { Device, Disk, Nic, VmConfig } from '../driver.ts';
+import { kernelWords } from './kernel-words.ts';
 import { sharedMemoryArguments } from './shared-memory.ts';
 
 /** Name of the agent's virtio-serial port, as the guest sees it. */
@@ -18,25 +19,6 @@ export function socketPaths(runDirectory: string): Record<'qmp' | 'console' | 'c
 
 /** Number of the descriptor by which QEMU reads or writes a machine's state. */
 export const stateDescriptor = 3;
-
-/**
- * Kernel words that every VM needs. The console is virtio (no exit per character); what the kernel says
- * before that works goes to the serial port, so that an early panic is not silent. A panic resets at
- * once, which `-no-reboot` turns into an exit. `quiet` comes first: it holds only for consoles after it.
- */
-const kernelWords = [
-  ...['quiet', 'console=hvc0', 'earlyprintk=ttyS0', 'panic=-1', 'reboot=t'],
-  // The driver would make one interface that every container sees.
-  'dummy.numdummies=0',
-  // On the second processor, which has nothing to do during a boot.
-  'driver_async_probe=virtio_blk,virtio_net',
-];
-
-/**
- * What only an emulated processor needs not do: check that the timer interrupt works, patch itself, and
- * compare the time stamp counters of its CPUs, which all are the host's clock.
- */
-const emulatedWords = ['no_timer_check', 'noreplace-smp', 'tsc=reliable'];
 
 export interface HostCapabilities {
   readonly kvm: boolean;
@@ -84,13 +66,12 @@ export function qemuArguments(config: VmConfig, host: HostCapabilities): readonl
 
 /** Kernel, init and the kernel's command line. */
 export function bootArguments(
-  config: Pick<VmConfig, 'kernelPath' | 'initrdPath' | 'kernelArguments'>,
+  config: Pick<VmConfig, 'kernelPath' | 'initrdPath' | 'kernelArguments' | 'memoryMiB'>,
   host: HostCapabilities,
 ): readonly string[] {
-  const words = [...kernelWords, ...(host.kvm ? [] : emulatedWords), ...config.kernelArguments];
   return [
     ...['-kernel', config.kernelPath, '-initrd', config.initrdPath],
-    ...['-append', words.join(' ')],
+    ...['-append', [...kernelWords(config, host), ...config.kernelArguments].join(' ')],
   ];
 }
 

@@ -56,7 +56,7 @@ export class QemuTemplates implements TemplateAbility {
     const processor = config.host.kvm ? processorKey() : 'emulated';
     const machine = vmArguments({ id: '', runDirectory: '', vcpus: 1 }, config.host);
     const boot = bootArguments(
-      { kernelPath: '', initrdPath: '', kernelArguments: [kernelWord] },
+      { kernelPath: '', initrdPath: '', kernelArguments: [kernelWord], memoryMiB: 0 },
       config.host,
     );
     const memory = sharedMemoryArguments({ isShared: false });
@@ -75,7 +75,10 @@ export class QemuTemplates implements TemplateAbility {
   ): Promise<void> {
     const arguments_ = [
       ...this.#arguments(config, true),
-      ...bootArguments({ ...config, kernelArguments: [kernelWord] }, this.#config.host),
+      ...bootArguments(
+        { ...config, kernelArguments: [kernelWord], memoryMiB: config.shape.memoryMiB },
+        this.#config.host,
+      ),
     ];
     await using undo = new AsyncDisposableStack();
     undo.defer(() => rm(privateFile(config, config.id), { force: true }));

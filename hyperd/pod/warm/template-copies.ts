@@ -1,8 +1,9 @@
 import { messageOf } from '../../base/error.ts';
-import type { TemplateAbility, Vm } from '../../hypervisor/driver.ts';
+import type { TemplateAbility } from '../../hypervisor/driver.ts';
 import type { PodContext } from '../context.ts';
 import { type BlankVm, launchBlank } from './blank-vm.ts';
 import type { HostMemory } from './host-memory.ts';
+import { Parent } from './parent.ts';
 import { rehearse } from './rehearsal.ts';
 import { shapeName, type Template } from './template.ts';
 
@@ -13,20 +14,16 @@ export interface TemplateCopiesOptions {
   readonly layerFile: string;
   /** Resolves when no container is being started. */
   readonly untilIdle: () => Promise<void>;
+  /** Resolves when no container has been started for a while. */
+  readonly untilQuiet: () => Promise<void>;
+  /** How long a parent runs until it has come to rest. */
+  readonly restMs: number;
 }
 
 /** A blank VM, and whether what it needs for a start is in its memory already. */
 export interface Copy {
   readonly blank: BlankVm;
   readonly hasRehearsed: boolean;
-}
-
-/** A VM that is paused for good: it is there to be forked. */
-export interface Parent {
-  readonly vm: Vm;
-  readonly template: Template;
-  readonly kernelRelease: string;
-  readonly resources: AsyncDisposableStack;
 }
 
 const retryMs = 60_000;
@@ -98,11 +95,11 @@ export class TemplateCopies implements AsyncDisposable {
   /** null: the template has no parent. One whose fork fails is given up: so would the next one. */
   async #fork(template: Template, signal: AbortSignal): Promise<BlankVm | null> {
     const { forks } = this.#options.ability;
-    const parent = this.#parents.get(template)?.vm ?? null;
+    const parent = this.#parents.get(template) ?? null;
     if (forks === null || parent === null) return null;
     try {
       return await launchBlank(this.#context, template, {
-        launch: (config) => forks.fork(parent, config, signal),
+        launch: (config) => parent.whilePaused((vm) => forks.fork(vm, config, signal)),
         signal,
       });
     } catch (thrown) {
@@ -153,7 +150,7 @@ export class TemplateCopies implements AsyncDisposable {
     await agent.closed;
     await vm.pause();
     const { kernelRelease } = agent.hello;
-    this.#keep({ vm, template, kernelRelease, resources: undo.move() });
+    this.#keep(new Parent({ vm, template, kernelRelease, resources: undo.move() }));
   }
 
   #keep(parent: Parent): void {
@@ -164,5 +161,18 @@ export class TemplateCopies implements AsyncDisposable {
       this.#context.logger.warn({ pid: parent.vm.record.pid }, 'a VM to be forked has died');
       this.forget(template);
     });
+    void this.#letRest(parent);
+  }
+
+  async #letRest(parent: Parent): Promise<void> {
+    const { restMs, untilQuiet } = this.#options;
+    const { template } = parent;
+    try {
+      await parent.rest({ restMs, untilQuiet, signal: this.#stop.signal });
+    } catch (thrown) {
+      if (this.#isClosing || this.#parents.get(template) !== parent) return;
+      this.#warn(template, thrown, 'a VM to be forked does not come to rest, and is given up');
+      this.forget(template);
+    }
   }
 }

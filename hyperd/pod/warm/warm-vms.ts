@@ -10,8 +10,9 @@ import { machineSize, parseResources } from '../spec/resources.ts';
 import type { BlankVm } from './blank-vm.ts';
 import { hostMemory, type HostMemory } from './host-memory.ts';
 import { dropMemoryMounts, type MemoryMounts, openMemoryMounts } from './memory-mounts.ts';
+import { type Parent, parentRestMs } from './parent.ts';
 import { rehearsalLayer } from './rehearsal-layer.ts';
-import { type Parent, TemplateCopies } from './template-copies.ts';
+import { TemplateCopies } from './template-copies.ts';
 import { TemplateStore } from './template-store.ts';
 import { shapeName, type Template } from './template.ts';
 import { WarmPool } from './warm-pool.ts';
@@ -30,6 +31,8 @@ export interface WarmConfig {
   readonly openMemory?: (directory: string) => Promise<MemoryMounts>;
   /** Default: the real one. */
   readonly hostMemory?: HostMemory;
+  /** Default: what a real guest needs. */
+  readonly restMs?: number;
 }
 
 /** Where a pod's VM came from. */
@@ -89,14 +92,15 @@ export class WarmVms implements AsyncDisposable {
       const files = { sharedDirectory, privateDirectory, layerFile, untilIdle };
       const { templates: ability } = driver;
       const host = { hostMemory: config.hostMemory ?? hostMemory };
-      const copies = new TemplateCopies(context, { ability, layerFile, untilIdle, ...host });
+      const untilQuiet = (): Promise<void> => starts.untilQuiet();
+      const waits = { untilIdle, untilQuiet, restMs: config.restMs ?? parentRestMs };
+      const copies = new TemplateCopies(context, { ability, layerFile, ...waits, ...host });
       const onRemoved = copies.forget.bind(copies);
       const options = { ability, usual: shape, ...files, onRemoved };
       const templates = await TemplateStore.open(context, options);
       undo.defer(() => templates.settled());
       undo.use(copies);
       const { poolSize: minSize, poolMax: maxSize, poolMemoryMiB: maxMemoryMiB } = config;
-      const untilQuiet = (): Promise<void> => starts.untilQuiet();
       const filling = { minSize, maxSize, maxMemoryMiB, layerFile, untilIdle, untilQuiet };
       const sources = { templates, copies, shape };
       const pool = undo.use(new WarmPool(context, { ...sources, ...filling, ...host }));

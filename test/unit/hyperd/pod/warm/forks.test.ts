@@ -65,6 +65,41 @@ describe('VMs that are forked', () => {
     expect(bench.templates.clones).toEqual([]);
   });
 
+  it('have a parent that runs until it has come to rest, and stands still when one is forked', async () => {
+    await using opened = await openForking({ restMs: 300 });
+    const { bench, forks } = opened;
+    await expect.poll(() => forks.parents.map(({ isPaused }) => isPaused)).toEqual([false]);
+
+    // The fake refuses a parent that runs.
+    expect(await bench.start()).toBe('template');
+
+    expect(forks.forks).toHaveLength(1);
+    expect(forks.parents[0]?.isPaused).toBe(true);
+    // It goes on once no more containers are started, and comes to an end.
+    await expect.poll(() => forks.parents[0]?.isPaused).toBe(false);
+    await opened.untilParents(1);
+    expect(bench.pods.warnings).toEqual([]);
+  });
+
+  it('have another parent when theirs cannot be paused again', async () => {
+    await using opened = await openForking({ restMs: 50 }, (forks) => {
+      forks.onParent = (parent) => {
+        const pause = parent.pause.bind(parent);
+        let pauses = 0;
+        parent.pause = () => {
+          pauses += 1;
+          return pauses === 1 ? pause() : Promise.reject(new Error('it runs and runs'));
+        };
+      };
+    });
+    const { bench } = opened;
+    await expect.poll(() => bench.pods.warnings.join()).toContain('it runs and runs');
+
+    await expect.poll(() => aliveCount(bench)).toBe(0);
+    expect(await bench.start()).toBe('template');
+    expect(bench.templates.clones).toHaveLength(1);
+  });
+
   it('have network devices and run directories of their own', async () => {
     await using opened = await openForking({ poolSize: 2 });
     await opened.bench.untilWaiting(3);
