@@ -54,6 +54,12 @@ const afterErrorField = 9;
 /** Room for most plans. */
 const usualCalls = 192;
 
+/** Calls of a part among those of a plan. */
+interface Included {
+  readonly at: number;
+  readonly part: PlanPart;
+}
+
 /**
  * System calls that a child makes one after the other until its program runs. The first one that fails
  * ends it.
@@ -62,8 +68,9 @@ export class CallPlan {
   readonly #kernel: Kernel;
   #fields = new Float64Array(usualCalls * callFields);
   #length = 0;
-  /** Step and operation of each call, alternating. */
+  /** Step and operation of each call that is in no part, alternating. */
   readonly #labels: string[] = [];
+  readonly #included: Included[] = [];
   /** Strings among the arguments, and their fields. The first one is nobody's. */
   readonly #texts: string[] = [''];
   readonly #textFields: number[] = [0];
@@ -100,9 +107,18 @@ export class CallPlan {
 
   #makeRoom(length: number): void {
     if (length <= this.#fields.length) return;
-    const larger = new Float64Array(this.#fields.length * 2);
+    const larger = new Float64Array(Math.max(length, this.#fields.length * 2));
     larger.set(this.#fields);
     this.#fields = larger;
+  }
+
+  /** Adds the calls of a part, which must live as long as the plan. */
+  include(part: PlanPart): void {
+    const first = this.#length * callFields;
+    this.#makeRoom(first + part.fields.length);
+    this.#fields.set(part.fields, first);
+    this.#included.push({ at: this.#length, part });
+    this.#length += part.length;
   }
 
   /** Keeps the descriptor that the last call has opened; the first one it had ends with execve. */
@@ -161,13 +177,69 @@ export class CallPlan {
 
   /** What the call at this place is for: with the first text among its arguments, mostly a path. */
   labelOf(place: number): CallLabel {
-    const step = this.#labels[place * 2];
-    const operation = this.#labels[place * 2 + 1];
+    let own = place;
+    for (const { at, part } of this.#included) {
+      if (place < at) break;
+      if (place < at + part.length) return part.labelOf(place - at);
+      own -= part.length;
+    }
+    const step = this.#labels[own * 2];
+    const operation = this.#labels[own * 2 + 1];
     if (step === undefined || operation === undefined) {
       return { step: 'start', operation: 'start a process' };
     }
     const at = this.#textFields.findIndex((field) => Math.floor(field / callFields) === place);
     const text = at > 0 ? ` ${this.#texts[at] ?? ''}` : '';
     return { step, operation: `${operation}${text}` };
+  }
+}
+
+/** Calls that several plans have in common, planned once: that takes a hundred times as long as to make them. */
+export class PlanPart {
+  /** As the C module takes them; with the addresses of what they point to, which lives as long as the part. */
+  readonly fields: Float64Array;
+  readonly #plan: CallPlan;
+
+  constructor(kernel: Kernel, make: (plan: CallPlan) => void) {
+    this.#plan = new CallPlan(kernel);
+    make(this.#plan);
+    this.fields = new Float64Array(this.#plan.encode());
+  }
+
+  /** How many calls. */
+  get length(): number {
+    return this.fields.length / callFields;
+  }
+
+  labelOf(place: number): CallLabel {
+    return this.#plan.labelOf(place);
+  }
+}
+
+/** So many are kept. One container, its further processes and its rehearsal need a dozen. */
+const maxParts = 32;
+
+/** The parts that were planned before. */
+export class PlanParts {
+  readonly #kernel: Kernel;
+  readonly #parts = new Map<string, PlanPart>();
+
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel;
+  }
+
+  /** A part of a step; `key` tells all that its calls depend on. */
+  get(step: string, key: string, make: (plan: CallPlan) => void): PlanPart {
+    const name = `${step}\0${key}`;
+    const known = this.#parts.get(name);
+    if (known !== undefined) return known;
+    // Plans that are being made hold on to the parts that they include.
+    if (this.#parts.size >= maxParts) this.#parts.clear();
+    const part = new PlanPart(this.#kernel, (plan) => {
+      plan.begin(step);
+      make(plan);
+    });
+    this.#parts.set(name, part);
+    return part;
   }
 }

@@ -4,6 +4,7 @@ import {
   keptDescriptors,
   type KeptName,
   pathOf,
+  type PlanParts,
   type SystemCall,
 } from './call-plan.ts';
 import {
@@ -54,11 +55,17 @@ const howInRoot = struct(howBytes, (view) => {
 export class ContainerNamespaces {
   readonly #plan: CallPlan;
   readonly #files: Files;
+  readonly #parts: PlanParts;
   readonly #options: NewNamespaces;
 
-  constructor(plan: CallPlan, files: Files, options: NewNamespaces) {
+  constructor(
+    plan: CallPlan,
+    { files, parts }: { readonly files: Files; readonly parts: PlanParts },
+    options: NewNamespaces,
+  ) {
     this.#plan = plan;
     this.#files = files;
+    this.#parts = parts;
     this.#options = options;
   }
 
@@ -75,7 +82,16 @@ export class ContainerNamespaces {
   }
 
   mountAll(): void {
-    for (const mount of this.#options.mounts) this.#mount(mount);
+    for (const mount of this.#options.mounts) {
+      // What is bound is each container's own, and has to be looked at.
+      if ((mount.flags & MS_BIND) !== 0) this.#mount(mount);
+      else {
+        const { source, target, type, flags, data } = mount;
+        this.#include('mount', [source, target, type, String(flags), data], (inside) => {
+          inside.#mount(mount);
+        });
+      }
+    }
   }
 
   /** Opens a device node inside the root. */
@@ -103,8 +119,11 @@ export class ContainerNamespaces {
   }
 
   protectPaths(): void {
-    for (const path of this.#options.maskedPaths) this.#mask(path);
-    for (const path of this.#options.readonlyPaths) this.#makeReadOnly(path);
+    const { maskedPaths, readonlyPaths } = this.#options;
+    this.#include('mask paths', [...maskedPaths, '', ...readonlyPaths], (inside) => {
+      for (const path of maskedPaths) inside.#mask(path);
+      for (const path of readonlyPaths) inside.#makeReadOnly(path);
+    });
   }
 
   /** The prepared root becomes /; the VM's root is gone from here. */
@@ -116,6 +135,19 @@ export class ContainerNamespaces {
     if (!this.#options.readOnlyRoot) return;
     const flags = MS_REMOUNT | MS_BIND | MS_RDONLY;
     this.#add('make the root read-only', ['mount', null, '/', null, flags, null]);
+  }
+
+  /** Plans a part, unless it is known. */
+  #include(
+    step: string,
+    dependsOn: readonly string[],
+    make: (inside: ContainerNamespaces) => void,
+  ): void {
+    const part = this.#parts.get(step, dependsOn.join('\0'), (plan) => {
+      const shared = { files: this.#files, parts: this.#parts };
+      make(new ContainerNamespaces(plan, shared, this.#options));
+    });
+    this.#plan.include(part);
   }
 
   #mount({ source, target, type, flags, data }: MountOptions): void {

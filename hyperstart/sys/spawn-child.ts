@@ -1,4 +1,10 @@
-import { type CallPlan, keptDescriptors, type KeptName, type SystemCall } from './call-plan.ts';
+import {
+  type CallPlan,
+  keptDescriptors,
+  type KeptName,
+  type PlanParts,
+  type SystemCall,
+} from './call-plan.ts';
 import {
   AT_EMPTY_PATH,
   AT_FDCWD,
@@ -37,6 +43,7 @@ export interface ChildParts {
   readonly kernel: Kernel;
   readonly files: Files;
   readonly plan: CallPlan;
+  readonly parts: PlanParts;
   readonly seccomp: SeccompPrograms;
   readonly capabilities: KernelCapabilities;
 }
@@ -66,6 +73,7 @@ export class ChildSide {
   readonly #kernel: Kernel;
   readonly #files: Files;
   readonly #plan: CallPlan;
+  readonly #parts: PlanParts;
   readonly #seccomp: SeccompPrograms;
   readonly #capabilities: KernelCapabilities;
   readonly #options: SpawnOptions;
@@ -75,6 +83,7 @@ export class ChildSide {
     this.#kernel = parts.kernel;
     this.#files = parts.files;
     this.#plan = parts.plan;
+    this.#parts = parts.parts;
     this.#seccomp = parts.seccomp;
     this.#capabilities = parts.capabilities;
     this.#options = options;
@@ -97,7 +106,8 @@ export class ChildSide {
   #becomeContainer(): void {
     const { namespaces } = this.#options;
     if (namespaces.kind !== 'new') return;
-    const container = new ContainerNamespaces(this.#plan, this.#files, namespaces);
+    const shared = { files: this.#files, parts: this.#parts };
+    const container = new ContainerNamespaces(this.#plan, shared, namespaces);
     this.#plan.begin('namespaces');
     container.enter();
     this.#plan.begin('mount');
@@ -111,7 +121,6 @@ export class ChildSide {
     }
     this.#plan.begin('sysctl');
     container.applySysctls();
-    this.#plan.begin('mask paths');
     container.protectPaths();
     this.#plan.begin('pivot_root');
     container.pivot();
@@ -267,12 +276,15 @@ export class ChildSide {
 
   /** From the bounding set: those that are not in the mask. */
   #dropCapabilities(mask: readonly number[]): void {
-    const last = this.#capabilities.last();
-    for (let capability = 0; capability <= last; capability++) {
-      const isKept = ((mask[capability >> 5] ?? 0) >>> (capability & 31)) & 1;
-      if (isKept === 1) continue;
-      this.#add('drop a capability', ['prctl', PR_CAPBSET_DROP, capability, 0, 0, 0]);
-    }
+    const part = this.#parts.get('identity', mask.join(), (plan) => {
+      const last = this.#capabilities.last();
+      for (let capability = 0; capability <= last; capability++) {
+        const isKept = ((mask[capability >> 5] ?? 0) >>> (capability & 31)) & 1;
+        if (isKept === 1) continue;
+        plan.add('drop a capability', ['prctl', PR_CAPBSET_DROP, capability, 0, 0, 0]);
+      }
+    });
+    this.#plan.include(part);
   }
 
   #installSeccomp(): void {

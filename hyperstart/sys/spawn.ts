@@ -1,5 +1,5 @@
 import type { AsideCalls } from './aside.ts';
-import { CallPlan, firstKept, keptDescriptors } from './call-plan.ts';
+import { CallPlan, firstKept, keptDescriptors, PlanParts } from './call-plan.ts';
 import {
   CLONE_NEWIPC,
   CLONE_NEWNS,
@@ -41,6 +41,7 @@ export class Spawner {
     this.#childParts = {
       kernel: parts.kernel,
       files: parts.files,
+      parts: new PlanParts(parts.kernel),
       seccomp: new SeccompPrograms(),
       capabilities: new KernelCapabilities(parts.files),
     };

@@ -75,12 +75,8 @@ function report(...reports: readonly { readonly place: number; readonly errno: n
   native.handlers.set('read', read);
 }
 
-beforeEach(() => {
-  native = new FakeNative();
-  const kernel = new Kernel(native);
-  const files = new Files(kernel);
-  vi.spyOn(files, 'readFile').mockReturnValue(`${String(lastCapability)}\n`);
-  spawner = new Spawner({ kernel, files, aside: new AsideCalls(kernel) });
+/** From the first one on: for a spawn. */
+function handOutPipes(): void {
   let next = firstPipe;
   native.handlers.set('pipe2', (buffer) => {
     const view = new DataView(buffer as ArrayBuffer);
@@ -88,6 +84,15 @@ beforeEach(() => {
     view.setInt32(4, next++, true);
     return 0;
   });
+}
+
+beforeEach(() => {
+  native = new FakeNative();
+  const kernel = new Kernel(native);
+  const files = new Files(kernel);
+  vi.spyOn(files, 'readFile').mockReturnValue(`${String(lastCapability)}\n`);
+  spawner = new Spawner({ kernel, files, aside: new AsideCalls(kernel) });
+  handOutPipes();
   native.handlers.set('openat', () => 50);
   native.handlers.set('openat2', () => 51);
   native.handlers.set('pidfd_open', () => 60);
@@ -334,6 +339,45 @@ describe('Spawner, as the child that mounts', () => {
     expect(native.argumentsOf('mount').map((args) => args.slice(0, 3))).toContainEqual([
       ...['tmpfs', '/proc/self/fd/1017', 'tmpfs'],
     ]);
+  });
+
+  it('makes the same calls for a container as for the one before, except what is another', () => {
+    const maskedPaths = ['/proc/kcore', '/proc/acpi'];
+    const callsOf = (namespaces: Partial<NewNamespaces>): readonly (readonly unknown[])[] => {
+      native.calls.length = 0;
+      spawner.spawn({ ...base, namespaces: { ...newNamespaces, ...namespaces } });
+      const forkAt = native.calls.findIndex(([name]) => name === 'spawn');
+      // Vectors and the like are equal in kind, whatever their contents.
+      return native.calls.slice(forkAt + 1);
+    };
+    const mounts = [
+      { ...mounted, target: '/a' },
+      { ...mounted, target: '/b', data: 'size=1k' },
+    ];
+    const first = callsOf({ mounts, maskedPaths });
+    const again = callsOf({ mounts, maskedPaths });
+    const others = callsOf({ mounts: mounts.slice(1), maskedPaths: maskedPaths.slice(1) });
+
+    expect(again.map(([name]) => name)).toEqual(first.map(([name]) => name));
+    const pathsOf = (calls: readonly (readonly unknown[])[], name: string, at: number) =>
+      calls.filter((call) => call[0] === name).map((call) => call[at]);
+    expect(pathsOf(again, 'openat2', 2)).toEqual(['/a', '/b', ...maskedPaths]);
+    expect(pathsOf(others, 'openat2', 2)).toEqual(['/b', '/proc/acpi']);
+    expect(pathsOf(again, 'mount', 5)).toEqual(pathsOf(first, 'mount', 5));
+    expect(pathsOf(others, 'mount', 5)).toContain('size=1k');
+  });
+
+  it('names what failed among calls that were planned before, and among those after them', () => {
+    const mounts = [{ ...mounted, target: '/a' }];
+    const options = { ...base, namespaces: { ...newNamespaces, mounts } };
+    spawner.spawn(options);
+    native.handlers.set('mount', (_source, target) => (target === '/proc/self/fd/1017' ? -5 : 0));
+    handOutPipes();
+    expect(() => spawner.spawn(options)).toThrow(/mount: mount tmpfs: I/);
+    native.handlers.delete('mount');
+    native.handlers.set('chdir', (path) => (path === '/work' ? -ENOENT : 0));
+    handOutPipes();
+    expect(() => spawner.spawn(options)).toThrow(expect.objectContaining({ step: 'chdir' }));
   });
 
   it('makes nothing where the mount point is there', () => {
