@@ -3,8 +3,7 @@ import type { Socket } from 'node:net';
 
 import { connectError, responseError } from './cli-error.ts';
 import { type HostAddress, parseHost } from './host.ts';
-
-export type Query = Readonly<Record<string, string | number | boolean | undefined>>;
+import { type Query, toSearch } from './query.ts';
 
 export interface RequestOptions {
   readonly query?: Query;
@@ -104,15 +103,6 @@ export class ApiClient {
       },
     });
   }
-}
-
-/** `?name=value&…`; nothing for a query without values. */
-export function toSearch(query: Query): string {
-  const search = new URLSearchParams();
-  for (const [name, value] of Object.entries(query)) {
-    if (value !== undefined) search.set(name, String(value));
-  }
-  return search.size === 0 ? '' : `?${search.toString()}`;
 }
 
 async function readAll(response: IncomingMessage): Promise<string> {

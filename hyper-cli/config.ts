@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import path from 'node:path';
 
-import { defaultHost } from './host.ts';
+import { hostOf } from './host.ts';
+import { sentRequestVariable } from './run-request-text.ts';
 
 /** Our own environment: what a bare `-e NAME` passes on, and where hyperd is. */
 export const ownEnvironment: Readonly<Record<string, string | undefined>> = process.env;
@@ -13,9 +14,16 @@ export const packageRoot = path.join(import.meta.dirname, '..');
 /** Where `npm start` keeps what it built. */
 export const cacheDirectory = process.env['HYPER_CACHE'] ?? path.join(homedir(), '.cache/hyper');
 
-/** The daemon to talk to: of `--host`, else of the environment. */
+/** The daemon to talk to. */
 export function chooseHost(flag: string | undefined): string {
-  return flag ?? process.env['HYPER_HOST'] ?? process.env['DOCKER_HOST'] ?? defaultHost;
+  return hostOf(flag, process.env);
+}
+
+/** Descriptor of the socket on which early-run has sent the request of this call; null when it has not. */
+export function takeSentRequest(): number | null {
+  const text = process.env[sentRequestVariable];
+  Reflect.deleteProperty(process.env, sentRequestVariable);
+  return text !== undefined && /^[0-9]{1,9}$/.test(text) ? Number(text) : null;
 }
 
 export function packageVersion(): string {

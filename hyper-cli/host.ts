@@ -2,6 +2,14 @@ import { CliError } from './cli-error.ts';
 
 export const defaultHost = 'unix:///run/hyper/hyper.sock';
 
+/** The daemon to talk to: of `--host`, else of the environment. */
+export function hostOf(
+  flag: string | undefined,
+  environment: Readonly<Record<string, string | undefined>>,
+): string {
+  return flag ?? environment['HYPER_HOST'] ?? environment['DOCKER_HOST'] ?? defaultHost;
+}
+
 /** Where a connection goes, as node:net and node:http take it. */
 export type HostAddress =
   { readonly path: string } | { readonly host: string; readonly port: number };

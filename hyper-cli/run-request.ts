@@ -1,8 +1,9 @@
 import type { Socket } from 'node:net';
 
-import { type Query, toSearch } from './api-client.ts';
 import { CliError, connectError, responseError } from './cli-error.ts';
+import { takeSentRequest } from './config.ts';
 import { parseHost } from './host.ts';
+import { type RunRequest, runRequestText } from './run-request-text.ts';
 
 const maxHeadBytes = 64 * 1024;
 const maxErrorBytes = 64 * 1024;
@@ -28,17 +29,9 @@ export interface RunRefusal {
  */
 export async function requestRun(
   host: string,
-  { query, body }: { readonly query: Query; readonly body: object },
+  request: RunRequest,
 ): Promise<RunningContainer | RunRefusal> {
-  const net = process.getBuiltinModule('node:net');
-  const socket = net.connect({ ...parseHost(host), noDelay: true });
-  // Whoever reads gets the errors that matter; input that nobody takes any more is no failure.
-  socket.on('error', () => undefined);
-  const text = JSON.stringify(body);
-  socket.write(
-    `POST /hyper/run${toSearch(query)} HTTP/1.1\r\nHost: hyper\r\nConnection: Upgrade, close\r\nUpgrade: tcp\r\n` +
-      `Content-Type: application/json\r\nContent-Length: ${String(Buffer.byteLength(text))}${headEnd}${text}`,
-  );
+  const socket = sendRequest(host, request);
   const head = await readHead(socket, host);
   const status = Number(/^HTTP\/1\.[01] (\d{3})/.exec(head)?.[1] ?? 0);
   const id = /^hyper-container: *([0-9a-f]+)\r?$/im.exec(head)?.[1];
@@ -46,6 +39,20 @@ export async function requestRun(
   const error = responseError(status, await readStart(socket));
   if (status === 404 && error.message === 'page not found') throw unknownRequest(host);
   return { error, wasCreated: id !== undefined };
+}
+
+/** early-run may have sent it before we were there. */
+function sendRequest(host: string, request: RunRequest): Socket {
+  const net = process.getBuiltinModule('node:net');
+  const sent = takeSentRequest();
+  const socket =
+    sent === null
+      ? net.connect({ ...parseHost(host), noDelay: true })
+      : new net.Socket({ fd: sent, readable: true, writable: true });
+  // Whoever reads gets the errors that matter; input that nobody takes any more is no failure.
+  socket.on('error', () => undefined);
+  if (sent === null) socket.write(runRequestText(request, (text) => Buffer.byteLength(text)));
+  return socket;
 }
 
 /** The head of the answer; what follows it is left to be read. */

@@ -21,7 +21,7 @@ export interface BuiltInit {
 export interface InitBuildOptions {
   readonly cacheDirectory: string;
   readonly onProgress: (line: string) => void;
-  /** Another program than hyperstart on the same C module: a test of that. */
+  /** Another program than hyperstart on the same C module, whole in this one file. */
   readonly program?: string;
 }
 
@@ -101,13 +101,20 @@ async function buildInto(scratch: string, quickjs: string, program: string): Pro
   await writeFile(path.join(out, 'initrd'), initrd);
 }
 
+/** Whether there is an engine already: making one takes minutes, and the network. */
+export function hasEngine(cacheDirectory: string): Promise<boolean> {
+  return exists(engineDirectory(path.join(cacheDirectory, 'hyperstart')));
+}
+
+function engineDirectory(root: string): string {
+  const inputs = JSON.stringify([compilerFlags, quickjsFiles]);
+  const key = createHash('sha256').update(inputs).digest('hex').slice(0, 16);
+  return path.join(root, `quickjs-${key}`);
+}
+
 /** QuickJS of Debian's source package: its compiler for this host, its engine as objects for musl. */
 async function ensureQuickjs(root: string, options: InitBuildOptions): Promise<string> {
-  const key = createHash('sha256')
-    .update(JSON.stringify([compilerFlags, quickjsFiles]))
-    .digest('hex')
-    .slice(0, 16);
-  const target = path.join(root, `quickjs-${key}`);
+  const target = engineDirectory(root);
   if (await exists(target)) return target;
   options.onProgress("hyperstart: building QuickJS from Debian's source package");
   const archive = await openDebianArchive(archiveDirectory);

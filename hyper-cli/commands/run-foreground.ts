@@ -6,7 +6,7 @@ import { CliError } from '../cli-error.ts';
 import { copyFrames } from '../output/terminal.ts';
 import { formatTimeline } from '../output/timeline.ts';
 import { requestRun, type RunningContainer } from '../run-request.ts';
-import { createBody, type RunOptions } from './run-options.ts';
+import { type RunOptions, runRequest } from './run-options.ts';
 import { notStarted, orNotStarted, printWarnings, toStartError } from './run-outcome.ts';
 import { sendInput } from './session.ts';
 import { withImage } from './with-image.ts';
@@ -18,11 +18,10 @@ export async function runInForeground(
   command: readonly string[],
   options: RunOptions,
 ): Promise<number> {
-  const { name, platform, detachKeys } = options;
   const answer = await orNotStarted(async () => {
-    const body = createBody(image, command, options);
+    const request = runRequest(image, command, options);
     return withImage(api, image, options, async () => {
-      const answered = await requestRun(api.host, { query: { name, platform, detachKeys }, body });
+      const answered = await requestRun(api.host, request);
       if ('error' in answered && !answered.wasCreated) throw answered.error;
       return answered;
     });

@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 
 import { CliError } from '../cli-error.ts';
 import { ownEnvironment } from '../config.ts';
+import type { RunRequest } from '../run-request-text.ts';
 import { collect, type RunFlag, runFlags } from './run-flags.ts';
 
 /** The flags of `run` and `create`, as commander parses them. */
@@ -66,6 +67,16 @@ export function withFlags(command: Command, flags: readonly RunFlag[]): Command 
     else command.option(flag, text, initial);
   }
   return command;
+}
+
+/** What a run in the foreground asks for. */
+export function runRequest(
+  image: string,
+  command: readonly string[],
+  options: RunOptions,
+): RunRequest {
+  const { name, platform, detachKeys } = options;
+  return { query: { name, platform, detachKeys }, body: createBody(image, command, options) };
 }
 
 /** The body of `POST /containers/create`. */

@@ -4,15 +4,14 @@ import { AsideCalls } from './aside.ts';
 import { DeviceFilter } from './device-filter.ts';
 import { Events } from './events.ts';
 import { Files } from './files.ts';
-import { Kernel } from './kernel.ts';
 import { Machine } from './machine.ts';
+import { nativeKernel as kernel } from './native-kernel.ts';
 import { Netlink } from './netlink.ts';
 import { PortChannel } from './port-channel.ts';
 import { Spawner } from './spawn.ts';
 import type { Sys } from './sys.ts';
 import { windowSizeOf } from './terminal.ts';
 
-const kernel = new Kernel(native);
 const files = new Files(kernel);
 const machine = new Machine(kernel);
 const events = new Events(kernel);

@@ -1,4 +1,4 @@
-/** Numbers of the system calls that the sys folder makes: x86-64 (arch/x86/entry/syscalls). */
+/** Numbers of the system calls that are made over the C module: x86-64 (arch/x86/entry/syscalls). */
 export const systemCalls = {
   bind: 49,
   bpf: 321,
@@ -9,6 +9,7 @@ export const systemCalls = {
   clock_settime: 227,
   close: 3,
   close_range: 436,
+  connect: 42,
   dup3: 292,
   epoll_create1: 291,
   epoll_ctl: 233,

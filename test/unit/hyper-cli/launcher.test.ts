@@ -78,3 +78,19 @@ it('finds its package through a link', async () => {
   await symlink(launcher, link);
   expect(await launched(link)).toBe(`${bundle} ps -a`);
 });
+
+it('lets early-run send the request of a run, and of nothing else', async () => {
+  await makeBundle(-10);
+  const early = path.join(root, 'build/early-run');
+  await writeFile(early, '#!/bin/sh\necho early "$@"\n', { mode: 0o755 });
+  const node = path.join(root, 'bin/../node_modules/.bin/node');
+  const main = path.join(root, 'bin/..', bundle);
+  const told = async (...args: string[]): Promise<string> =>
+    (await run(launcher, args)).stdout.trim().replace(`${node} `, '').replace(main, bundle);
+
+  expect(await told('run', '--rm', 'busybox')).toMatch(/^early .*hyper.cjs run --rm busybox$/);
+  expect(await told('-H', 'unix:///x', 'run')).toMatch(/^early .*hyper.cjs -H unix:\/\/\/x run$/);
+  expect(await told('ps')).not.toMatch(/^early/);
+  await rm(early);
+  expect(await told('run', 'busybox')).not.toMatch(/^early/);
+});

@@ -59,7 +59,7 @@ describe('against a daemon with a script', () => {
     expect(requests).toHaveLength(1);
     const [head = '', body = ''] = requests[0]?.split('\r\n\r\n') ?? [];
     expect(head.split('\r\n')).toEqual([
-      'POST /hyper/run?name=a+b&platform=linux%2Famd64&detachKeys=ctrl-a HTTP/1.1',
+      'POST /hyper/run?name=a%20b&platform=linux%2Famd64&detachKeys=ctrl-a HTTP/1.1',
       'Host: hyper',
       'Connection: Upgrade, close',
       'Upgrade: tcp',
