@@ -26,7 +26,8 @@ export function withPresent<T extends object, R>(
 
 /**
  * Measures all subjects once per round, since the machine's other load changes with time; the one that
- * begins changes too. A subject that fails is absent from then on, and the others go on.
+ * begins changes too, and the one that each comes after: memory that was just freed is quicker to be had
+ * than any other. A subject that fails is absent from then on, and the others go on.
  */
 export async function interleave<Name extends string, T>(
   rounds: number,
@@ -38,8 +39,7 @@ export async function interleave<Name extends string, T>(
     names.map((name) => [name, isAbsent(subjects[name]) ? subjects[name] : []]),
   ) as Record<Name, T[] | Absent>;
   for (let round = 0; round < rounds; round++) {
-    const first = round % names.length;
-    for (const name of [...names.slice(first), ...names.slice(0, first)]) {
+    for (const name of inTurn(names, round)) {
       const [subject, own] = [subjects[name], samples[name]];
       if (isAbsent(subject) || isAbsent(own)) continue;
       signal.throwIfAborted();
@@ -52,6 +52,18 @@ export async function interleave<Name extends string, T>(
   }
   signal.throwIfAborted();
   return samples;
+}
+
+/** All names from another one on each round, and in another step. */
+function inTurn<Name>(names: readonly Name[], round: number): readonly Name[] {
+  const count = names.length;
+  const steps = names.map((_, step) => step).filter((step) => greatestDivisor(step, count) === 1);
+  const step = steps[round % Math.max(1, steps.length)] ?? 1;
+  return names.flatMap((_, index) => names[(round + index * step) % count] ?? []);
+}
+
+function greatestDivisor(a: number, b: number): number {
+  return b === 0 ? a : greatestDivisor(b, a % b);
 }
 
 /** A part of each sample, or a figure made of it. */

@@ -5,7 +5,7 @@ import { combine, interleave, mapSamples, withPresent } from '../../../bench/mea
 const never = new AbortController().signal;
 
 describe('interleave', () => {
-  it('measures everything once per round, and lets each begin in turn', async () => {
+  it('measures everything once per round, and lets each begin, and follow each other one, in turn', async () => {
     const order: string[] = [];
     const subject = (name: string) => (round: number) => {
       order.push(`${name}${String(round)}`);
@@ -17,7 +17,20 @@ describe('interleave', () => {
       b: [0, 1, 2],
       c: [0, 1, 2],
     });
-    expect(order).toEqual(['a0', 'b0', 'c0', 'b1', 'c1', 'a1', 'c2', 'a2', 'b2']);
+    expect(order).toEqual(['a0', 'b0', 'c0', 'b1', 'a1', 'c1', 'c2', 'a2', 'b2']);
+  });
+
+  it.each([1, 2, 4, 5])('takes each of %i in every round', async (count) => {
+    const order: string[] = [];
+    const names = Array.from({ length: count }, (_, index) => `s${String(index)}`);
+    const subjects = Object.fromEntries(
+      names.map((name) => [name, () => Promise.resolve(order.push(name))]),
+    );
+    await interleave(6, subjects, never);
+    for (let round = 0; round < 6; round++) {
+      const taken = order.slice(round * count, (round + 1) * count);
+      expect(taken.toSorted()).toEqual(names);
+    }
   });
 
   it('goes on without what is absent and what fails', async () => {
