@@ -5,6 +5,7 @@ import { root } from '../../setup/paths.ts';
 import { interleave, withPresent } from '../measure/series.ts';
 import { timed } from '../measure/timed.ts';
 import type { Scenario } from './scenario.ts';
+import { rest } from './start.ts';
 
 /** Our command line and Docker's, against the same daemon. */
 export const client: Scenario = {
@@ -16,7 +17,11 @@ export const client: Scenario = {
     const subject = (program: string) =>
       withPresent(
         engines.get('default'),
-        (engine) => () => timed(() => engine.client(program, args)),
+        (engine) => async () => {
+          const milliseconds = await timed(() => engine.client(program, args));
+          await rest(engine, true, lab.signal);
+          return milliseconds;
+        },
       );
     const subjects = { hyper: subject(path.join(root, 'bin/hyper')), docker: subject('docker') };
     const { hyper, docker } = await interleave(runs, subjects, lab.signal);
