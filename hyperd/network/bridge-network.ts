@@ -83,7 +83,8 @@ export async function openBridgeNetwork(config: BridgeNetworkConfig): Promise<Ne
   // Lets published ports be reached at 127.0.0.1; the firewall keeps guests from using it.
   const routeLocalnet = `/proc/sys/net/ipv4/conf/${bridgeName}/route_localnet`;
   undo.use(await lockBridge(bridgeName, routeLocalnet));
-  await configureBridge(bridgeName, `${gateway}/${String(network.prefixLength)}`, mtu);
+  const address = `${gateway}/${String(network.prefixLength)}`;
+  await configureBridge(bridgeName, { address, macAddress: macAddressOf(pool.gateway) }, mtu);
   await writeFile('/proc/sys/net/ipv4/ip_forward', '1');
   await writeFile(routeLocalnet, '1');
   const subnet = formatNetwork(network);

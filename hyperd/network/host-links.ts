@@ -16,15 +16,18 @@ export async function ensureBridge(bridgeName: string): Promise<void> {
   await ipBatch([`link add ${bridgeName} type bridge forward_delay 0`]);
 }
 
-/** Gives the bridge the gateway's address (CIDR notation). */
+/**
+ * Gives the bridge the gateway's address (CIDR notation), and a MAC address of its own: else it has the least
+ * one of its TAPs', and all that containers send is lost for half a minute whenever that TAP goes.
+ */
 export async function configureBridge(
   bridgeName: string,
-  gateway: string,
+  gateway: { readonly address: string; readonly macAddress: string },
   mtu: number,
 ): Promise<void> {
   await ipBatch([
-    `link set ${bridgeName} mtu ${String(mtu)} up`,
-    `address replace ${gateway} dev ${bridgeName}`,
+    `link set ${bridgeName} address ${gateway.macAddress} mtu ${String(mtu)} up`,
+    `address replace ${gateway.address} dev ${bridgeName}`,
   ]);
 }
 
