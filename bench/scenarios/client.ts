@@ -15,14 +15,11 @@ export const client: Scenario = {
     await using engines = await lab.prepare(['default'], ['busybox']);
     const args = ['run', '--rm', 'busybox', 'true'];
     const subject = (program: string) =>
-      withPresent(
-        engines.get('default'),
-        (engine) => async () => {
-          const milliseconds = await timed(() => engine.client(program, args));
-          await rest(engine, true, lab.signal);
-          return milliseconds;
-        },
-      );
+      withPresent(engines.get('default'), (engine) => async () => {
+        const milliseconds = await timed(() => engine.client(program, args));
+        await rest(engine, true, lab.signal);
+        return milliseconds;
+      });
     const subjects = { hyper: subject(path.join(root, 'bin/hyper')), docker: subject('docker') };
     const { hyper, docker } = await interleave(runs, subjects, lab.signal);
     findings.add('`hyper run`', 'ms', hyper);
