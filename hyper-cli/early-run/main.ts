@@ -5,12 +5,13 @@
  */
 import { struct } from '../../hyperstart/sys/kernel.ts';
 import { nativeKernel as kernel } from '../../hyperstart/sys/native-kernel.ts';
+import { pointers } from '../../hyperstart/sys/text.ts';
 import { parseRunCall } from '../commands/run-call.ts';
 import { runRequest } from '../commands/run-options.ts';
 import { hostOf, parseHost } from '../host.ts';
 import { runRequestText, sentRequestVariable } from '../run-request-text.ts';
 import { environmentWords, ownEnvironment } from './config.ts';
-import { pointers, Words } from './words.ts';
+import { Words } from './words.ts';
 
 const AF_UNIX = 1;
 const SOCK_STREAM = 1;

@@ -1,7 +1,8 @@
-import { type Kernel, setUint64, struct } from '../../hyperstart/sys/kernel.ts';
+import { Files } from '../../hyperstart/sys/files.ts';
+import type { Kernel } from '../../hyperstart/sys/kernel.ts';
 
-const AT_FDCWD = -100;
-const O_CLOEXEC = 0o2000000;
+/** More than the kernel takes for arguments and environment. */
+const maxBytes = 16 * 1024 * 1024;
 
 /** Strings with a NUL behind each, as the kernel tells those of a process: what is passed on is the same bytes. */
 export class Words {
@@ -11,7 +12,11 @@ export class Words {
 
   constructor(kernel: Kernel, file: string) {
     this.#kernel = kernel;
-    this.#bytes = readBytes(kernel, file);
+    const { buffer, length } = new Files(kernel).readBytes(file, maxBytes);
+    const read = new Uint8Array(buffer, 0, length);
+    const isEnded = length === 0 || read[length - 1] === 0;
+    this.#bytes = new Uint8Array(isEnded ? length : length + 1);
+    this.#bytes.set(read);
     const starts: number[] = [];
     for (let at = 0; at < this.#bytes.length; at = this.#bytes.indexOf(0, at) + 1) starts.push(at);
     this.#starts = starts;
@@ -29,34 +34,4 @@ export class Words {
     const base = this.#kernel.native.addressOf(this.#bytes.buffer);
     return this.#starts.map((start) => base + start);
   }
-}
-
-/** The whole file; a NUL at its end, if it lacks one. */
-function readBytes(kernel: Kernel, file: string): Uint8Array<ArrayBuffer> {
-  const fd = kernel.call(`open ${file}`, 'openat', AT_FDCWD, file, O_CLOEXEC, 0);
-  try {
-    let buffer = new ArrayBuffer(64 * 1024);
-    let length = 0;
-    for (;;) {
-      const start = kernel.native.addressOf(buffer) + length;
-      const got = kernel.call(`read ${file}`, 'read', fd, start, buffer.byteLength - length - 1);
-      if (got === 0) break;
-      length += got;
-      if (length + 1 < buffer.byteLength) continue;
-      const larger = new ArrayBuffer(buffer.byteLength * 4);
-      new Uint8Array(larger).set(new Uint8Array(buffer));
-      buffer = larger;
-    }
-    const bytes = new Uint8Array(buffer);
-    return new Uint8Array(buffer.slice(0, bytes[length - 1] === 0 ? length : length + 1));
-  } finally {
-    kernel.close(fd);
-  }
-}
-
-/** Pointers as execve takes them. */
-export function pointers(addresses: readonly number[]): ArrayBuffer {
-  return struct((addresses.length + 1) * 8, (view) => {
-    for (const [index, address] of addresses.entries()) setUint64(view, index * 8, address);
-  });
 }

@@ -73,7 +73,7 @@ export class CallPlan {
   readonly #included: Included[] = [];
   /** Strings among the arguments, and their fields. The first one is nobody's. */
   readonly #texts: string[] = [''];
-  readonly #textFields: number[] = [0];
+  readonly #textFields: number[] = [-1];
   readonly #held: ArrayBuffer[] = [];
   #step = 'start';
 
@@ -194,7 +194,7 @@ export class CallPlan {
   }
 }
 
-/** Calls that several plans have in common, planned once: that takes a hundred times as long as to make them. */
+/** Calls that several plans have in common, planned once. */
 export class PlanPart {
   /** As the C module takes them; with the addresses of what they point to, which lives as long as the part. */
   readonly fields: Float64Array;

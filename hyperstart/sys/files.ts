@@ -31,10 +31,19 @@ export class Files {
   }
 
   readFile(path: string, maxBytes = defaultReadLimit): string {
+    const { buffer, length } = this.readBytes(path, maxBytes);
+    return this.#kernel.native.decodeText(buffer, 0, length);
+  }
+
+  /** The whole file, in a buffer that may be longer. */
+  readBytes(
+    path: string,
+    maxBytes: number,
+  ): { readonly buffer: ArrayBuffer; readonly length: number } {
     const operation = `read ${path}`;
     const fd = this.#open(operation, path, O_RDONLY);
     try {
-      return this.#readText(operation, fd, maxBytes);
+      return this.#readAll(operation, fd, maxBytes);
     } finally {
       this.#kernel.close(fd);
     }
@@ -163,7 +172,11 @@ export class Files {
     return this.#kernel.call(operation, 'openat', AT_FDCWD, path, flags | O_CLOEXEC, mode);
   }
 
-  #readText(operation: string, fd: number, maxBytes: number): string {
+  #readAll(
+    operation: string,
+    fd: number,
+    maxBytes: number,
+  ): { readonly buffer: ArrayBuffer; readonly length: number } {
     const { native } = this.#kernel;
     let buffer = new ArrayBuffer(Math.min(4096, maxBytes + 1));
     let length = 0;
@@ -175,7 +188,7 @@ export class Files {
         throw this.#kernel.error(operation, EFBIG);
       }
       if (got === 0) {
-        return native.decodeText(buffer, 0, length);
+        return { buffer, length };
       }
       if (length === buffer.byteLength) {
         const larger = new ArrayBuffer(Math.min(length * 4, maxBytes + 1));

@@ -36,7 +36,7 @@ import type { KernelCapabilities } from './kernel-capabilities.ts';
 import type { SeccompPrograms } from './seccomp-programs.ts';
 import { SpawnError, type SpawnOptions } from './sys.ts';
 import { windowSizeOf } from './terminal.ts';
-import { encodeWords } from './text.ts';
+import { encodeWords, pointers } from './text.ts';
 
 /** What planning takes. */
 export interface ChildParts {
@@ -235,9 +235,7 @@ export class ChildSide {
       throw new SpawnError('execve', 'EINVAL', 'a word has a NUL in it');
     }
     this.#plan.hold(bytes);
-    return struct((words.length + 1) * 8, (view) => {
-      for (const [index, address] of addresses.entries()) setUint64(view, index * 8, address);
-    });
+    return pointers(addresses);
   }
 
   #setLimits(): void {

@@ -1,3 +1,4 @@
+import { setUint64, struct } from './kernel.ts';
 import type { Native } from './native.ts';
 
 const base64Digits = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
@@ -43,4 +44,11 @@ export function encodeWords(
   const addresses: number[] = [];
   for (let at = 0; at < view.length; at = view.indexOf(0, at) + 1) addresses.push(start + at);
   return { bytes, addresses };
+}
+
+/** Addresses with a 0 behind the last, as execve takes them. */
+export function pointers(addresses: readonly number[]): ArrayBuffer {
+  return struct((addresses.length + 1) * 8, (view) => {
+    for (const [index, address] of addresses.entries()) setUint64(view, index * 8, address);
+  });
 }
