@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import type { Duplex, Readable, Writable } from 'node:stream';
 
 import {
@@ -11,7 +12,8 @@ import {
   type Frame,
   FrameType,
   maxMessageBytes,
-  preamble,
+  preambleKeyBytes,
+  preambleOf,
 } from '../../hyperstart/protocol/frame.ts';
 import type {
   AgentEvent,
@@ -77,7 +79,7 @@ export class AgentClient {
   readonly greeted: Promise<GuestHello>;
   readonly #channel: Duplex;
   readonly #onEvent: (event: AgentEvent) => void;
-  readonly #decoder = new FrameDecoder();
+  readonly #decoder: FrameDecoder;
   readonly #requests = new PendingRequests();
   readonly #streams = new KnownStreams();
   readonly #shared: SharedStreams;
@@ -121,6 +123,8 @@ export class AgentClient {
     channel.once('close', () => {
       this.#end();
     });
+    const preamble = preambleOf(randomBytes(preambleKeyBytes));
+    this.#decoder = new FrameDecoder(preamble);
     channel.write(preamble);
     this.#sendMessage({ type: 'hello', protocolVersion, sharedMemory: this.#shared.isUsable });
   }

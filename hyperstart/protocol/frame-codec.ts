@@ -4,7 +4,6 @@ import {
   FrameType,
   maxDataBytes,
   maxMessageBytes,
-  preamble,
   sharedHalfBytes,
   streamWindowBytes,
 } from './frame.ts';
@@ -66,16 +65,21 @@ export function decodeGuestPlace(payload: Uint8Array): SharedPlace {
 }
 
 /**
- * Cuts a byte stream into frames, skipping everything before the preamble. A header is checked before
- * anything is allocated for its payload; a violation throws FrameError.
+ * Cuts a byte stream into frames, skipping everything before the session's preamble. A header is checked
+ * before anything is allocated for its payload; a violation throws FrameError.
  */
 export class FrameDecoder {
+  readonly #preamble: Uint8Array;
   #isSynchronized = false;
   #matched = 0;
   readonly #header = new Uint8Array(frameHeaderBytes);
   #headerBytes = 0;
   #payload: Uint8Array | null = null;
   #payloadBytes = 0;
+
+  constructor(preamble: Uint8Array) {
+    this.#preamble = preamble;
+  }
 
   push(bytes: Uint8Array): Frame[] {
     const frames: Frame[] = [];
@@ -99,6 +103,7 @@ export class FrameDecoder {
 
   /** Looks for the preamble; returns where the first frame starts. Its first byte occurs in it only once. */
   #synchronize(bytes: Uint8Array): number {
+    const preamble = this.#preamble;
     for (let position = 0; position < bytes.length; position++) {
       const byte = bytes[position];
       this.#matched =

@@ -1,8 +1,9 @@
 /**
  * The frame layer: everything on the control channel is a frame, after one preamble per session.
  *
- * A session starts when hyperd connects: each side sends the 16-byte preamble, then a hello message.
- * Bytes before the preamble (left over from an earlier session) are skipped.
+ * A session starts when hyperd connects: each side sends the preamble, then a hello message. The preamble
+ * of hyperd ends with a key, new for each session, which the guest repeats in its own: what hyperd gets
+ * before that is left over from an earlier session, and is skipped.
  *
  * Frame header, 12 bytes, little endian: u32 payload length · u32 stream id · u8 type · 3 zero bytes.
  *
@@ -15,24 +16,16 @@
  * the guest's to write to, the second half the host's. A place may be used again once its bytes are
  * acknowledged, which the window sees to: the sender of a stream goes round in `streamWindowBytes` of its own.
  */
-export const preamble: Uint8Array = Uint8Array.of(
-  0x48,
-  0x59,
-  0x50,
-  0x45,
-  0x52,
-  0x2d,
-  0x41,
-  0x47,
-  0x45,
-  0x4e,
-  0x54,
-  0x0d,
-  0x0a,
-  0x1a,
-  0x00,
-  0xff,
+export const preambleStart: Uint8Array = Uint8Array.from('HYPER-AGENT\r', (character) =>
+  character.charCodeAt(0),
 );
+
+export const preambleKeyBytes = 4;
+
+/** A preamble, by its key. Bytes of a key have their highest bit set: no part of it is like a start. */
+export function preambleOf(key: Uint8Array): Uint8Array {
+  return Uint8Array.of(...preambleStart, ...key.map((byte) => byte | 0x80));
+}
 
 export const frameHeaderBytes = 12;
 

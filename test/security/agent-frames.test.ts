@@ -2,12 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
 import type { GuestHello } from '../../hyperstart/protocol/message.ts';
-import {
-  FrameType,
-  maxDataBytes,
-  preamble,
-  streamWindowBytes,
-} from '../../hyperstart/protocol/frame.ts';
+import { FrameType, maxDataBytes, streamWindowBytes } from '../../hyperstart/protocol/frame.ts';
 import { helloMessage, ScriptedGuest, settle } from '../support/scripted-guest.ts';
 
 /** A header as the guest likes it. */
@@ -130,9 +125,9 @@ describe('a hostile guest ends its own session, with the reason, by', () => {
 
   it('a stream frame before the hello', async () => {
     const guest = new ScriptedGuest();
-    guest.channel.write(preamble);
+    const { opened } = await guest.connect();
     guest.data(1, 'x');
-    await expect(guest.greet()).rejects.toThrow('a stream frame came before the hello');
+    await expect(opened).rejects.toThrow('a stream frame came before the hello');
   });
 
   it('output without end for streams that nobody has opened', async () => {

@@ -1,4 +1,4 @@
-import type { Frame } from '../../hyperstart/protocol/frame.ts';
+import { type Frame, preambleOf } from '../../hyperstart/protocol/frame.ts';
 
 /** A frame and its only encoding. Both ends are held to these bytes. */
 export interface GoldenFrame {
@@ -9,7 +9,9 @@ export interface GoldenFrame {
 
 const text = (value: string): Uint8Array => new TextEncoder().encode(value);
 
-export const goldenPreamble = '48595045522d4147454e540d0a1a00ff';
+/** The preamble of a session of a test. */
+export const preamble = preambleOf(Uint8Array.of(0x01, 0x82, 0x48, 0xff));
+export const goldenPreamble = '48595045522d4147454e540d8182c8ff';
 
 export const goldenFrames = {
   message: {

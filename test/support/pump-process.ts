@@ -6,8 +6,9 @@ import type { Duplex } from 'node:stream';
 import { spawnProcess } from '../../hyperd/base/subprocess.ts';
 import { buildInit } from '../../hyperstart/build.ts';
 import { encodeFrame, FrameDecoder } from '../../hyperstart/protocol/frame-codec.ts';
-import { type Frame, FrameType, preamble } from '../../hyperstart/protocol/frame.ts';
+import { type Frame, FrameType } from '../../hyperstart/protocol/frame.ts';
 import { cacheDirectory } from '../../setup/paths.ts';
+import { preamble } from './golden-frames.ts';
 
 const port = 3;
 /** Descriptors of the pump's process that a test may make streams of. */
@@ -25,7 +26,7 @@ export class PumpProcess implements AsyncDisposable {
   readonly #child: ChildProcess;
   readonly #exited: Promise<unknown[]>;
   readonly #frames: Frame[] = [];
-  #decoder = new FrameDecoder();
+  #decoder = new FrameDecoder(preamble);
   #raw = '';
   #console = '';
   #wake: () => void = () => undefined;
@@ -82,7 +83,7 @@ export class PumpProcess implements AsyncDisposable {
 
   /** The next bytes are those of a new session. */
   restartDecoder(): void {
-    this.#decoder = new FrameDecoder();
+    this.#decoder = new FrameDecoder(preamble);
     this.#frames.length = 0;
   }
 

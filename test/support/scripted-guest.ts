@@ -3,7 +3,12 @@ import { type Duplex, duplexPair } from 'node:stream';
 import { type AgentClient, openAgentClient } from '../../hyperd/agent/agent-client.ts';
 import type { SharedMemory } from '../../hyperd/base/shared-memory.ts';
 import { encodeCredit, encodeFrame, FrameDecoder } from '../../hyperstart/protocol/frame-codec.ts';
-import { type Frame, FrameType, preamble } from '../../hyperstart/protocol/frame.ts';
+import {
+  type Frame,
+  FrameType,
+  preambleKeyBytes,
+  preambleStart,
+} from '../../hyperstart/protocol/frame.ts';
 import type { AgentEvent, GuestHello, Request } from '../../hyperstart/protocol/message.ts';
 import { parseHostMessage } from '../../hyperstart/protocol/parse-host-message.ts';
 import { protocolVersion } from '../../hyperstart/protocol/version.ts';
@@ -17,12 +22,18 @@ export class ScriptedGuest {
   readonly channel: Duplex;
   readonly frames: Frame[] = [];
   readonly events: AgentEvent[] = [];
-  readonly #decoder = new FrameDecoder();
+  readonly #preamble = Promise.withResolvers<Uint8Array>();
 
   constructor() {
     [this.hostEnd, this.channel] = duplexPair();
+    let decoder: FrameDecoder | null = null;
     this.channel.on('data', (bytes: Buffer) => {
-      this.frames.push(...this.#decoder.push(bytes));
+      if (decoder === null) {
+        const preamble = bytes.subarray(0, preambleStart.length + preambleKeyBytes);
+        this.#preamble.resolve(preamble);
+        decoder = new FrameDecoder(preamble);
+      }
+      this.frames.push(...decoder.push(bytes));
     });
     this.channel.on('error', () => undefined);
   }
@@ -37,14 +48,22 @@ export class ScriptedGuest {
 
   /** Opens the session with any first message. */
   async open(first: unknown, sharedMemory: SharedMemory | null = null): Promise<AgentClient> {
+    const { opened } = await this.connect(sharedMemory);
+    this.message(first);
+    return opened;
+  }
+
+  /** Opens the session without a message; `opened` is the host's end of it. */
+  async connect(
+    sharedMemory: SharedMemory | null = null,
+  ): Promise<{ readonly opened: Promise<AgentClient> }> {
     const opened = openAgentClient(this.hostEnd, {
       sharedMemory,
       onEvent: (event) => this.events.push(event),
       signal: AbortSignal.timeout(5000),
     });
-    this.channel.write(preamble);
-    this.message(first);
-    return opened;
+    this.channel.write(await this.#preamble.promise);
+    return { opened };
   }
 
   message(value: unknown): void {

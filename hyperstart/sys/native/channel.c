@@ -16,13 +16,21 @@ enum {
   max_message = 1024 * 1024,
   /* More than this unsent means that the host does not read: its session is over. */
   max_output = 4 * 1024 * 1024,
+  preamble_bytes = 16,
+  late_news_s = 10,
 };
 
-static const uint8_t preamble[16] = "HYPER-AGENT\r\n\x1a\0\xff";
+static const uint8_t preamble_start[header_bytes] = "HYPER-AGENT\r";
 
 static struct watch port = {.fd = -1};
 static bool port_connected;
 static enum { awaiting_preamble, awaiting_accept, accepted } session;
+static uint8_t session_key[preamble_bytes - header_bytes];
+/*
+ * Bytes and connections are told by queues of their own: a host may be heard before the last one's hanging up
+ * is known. For so long, in seconds since the kernel's start, that is taken for the last one's.
+ */
+static time_t late_news_until;
 
 /* What comes in. `have` counts bytes of the preamble, or of the header and then the payload. */
 static struct header incoming;
@@ -93,11 +101,18 @@ static const char *refusal(const struct header *header) {
                              : "stream frame before the hello was answered";
 }
 
+static time_t uptime_s(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec;
+}
+
 static void begin_frame(void) {
   /* Where a header is due, a preamble is the next host: the change was too quick to be seen. */
-  if (memcmp(&incoming, preamble, header_bytes) == 0) {
+  if (memcmp(&incoming, preamble_start, header_bytes) == 0) {
     end_session();
     have = header_bytes;
+    late_news_until = uptime_s() + late_news_s;
     return;
   }
   const char *reason = refusal(&incoming);
@@ -124,14 +139,20 @@ static void take_payload(const uint8_t *bytes, size_t length) {
   have += length;
 }
 
+static void take_preamble(uint8_t byte) {
+  if (have >= header_bytes)
+    session_key[have++ - header_bytes] = byte;
+  else /* The first byte occurs nowhere else in the start, so a mismatch starts over simply. */
+    have = byte == preamble_start[have] ? have + 1 : byte == preamble_start[0];
+  if (have == preamble_bytes)
+    begin_session();
+}
+
 static void take_input(const uint8_t *bytes, size_t length) {
   while (length > 0) {
     size_t used = 1;
     if (session == awaiting_preamble) {
-      /* The first byte occurs nowhere else in the preamble, so a mismatch starts over simply. */
-      have = *bytes == preamble[have] ? have + 1 : *bytes == preamble[0];
-      if (have == sizeof preamble)
-        begin_session();
+      take_preamble(*bytes);
     } else if (have < header_bytes) {
       used = smaller(length, header_bytes - have);
       memcpy((uint8_t *)&incoming + have, bytes, used);
@@ -166,12 +187,14 @@ static void port_check(void) {
 }
 
 static void port_lost(void) {
+  bool is_late_news = uptime_s() < late_news_until;
   bool had_session = session != awaiting_preamble;
-  end_session();
+  if (!is_late_news)
+    end_session();
   port_listen(false);
   /* The next host may have come before SIGIO was armed. */
   port_check();
-  if (had_session)
+  if (had_session && !is_late_news)
     call_javascript(handlers[on_disconnect], JS_UNDEFINED);
 }
 
@@ -194,12 +217,12 @@ static void port_ready(struct watch *watch, uint32_t events) {
 static bool write_output(void) {
   while (session == accepted && (output_start < output_end || stream_queue_next())) {
     ssize_t written = write(port.fd, output + output_start, output_end - output_start);
-    if (written < 0 && errno == EAGAIN)
+    if (written < 0) {
+      if (errno != EAGAIN)
+        port_lost();
       return false;
-    if (written < 0)
-      port_lost();
-    else
-      output_start += (size_t)written;
+    }
+    output_start += (size_t)written;
   }
   return true;
 }
@@ -251,7 +274,8 @@ NATIVE(channel_accept) {
   if (session == awaiting_accept) {
     session = accepted;
     stream_share((uint8_t *)(uintptr_t)address);
-    queue_bytes(preamble, sizeof preamble);
+    queue_bytes(preamble_start, sizeof preamble_start);
+    queue_bytes(session_key, sizeof session_key);
   }
   return JS_UNDEFINED;
 }

@@ -132,6 +132,20 @@ describe('forks of a QEMU process', () => {
     ]);
   });
 
+  // Their guests hear the next host before they know that the last one has hung up, in one of some dozens.
+  it('answer whoever comes at once, each of many', async () => {
+    const names = Array.from({ length: 60 }, (_, index) => `answering${String(index)}`);
+    const lanes = [names.slice(0, 30), names.slice(30)].map(async (lane) => {
+      for (const name of lane) {
+        const copy = await fork(name);
+        const agent = await agentOf(copy);
+        agent.close();
+        await copy.stop({ graceMs: 0 });
+      }
+    });
+    await Promise.all(lanes);
+  });
+
   it('have every thread under the system call filter', async () => {
     const { record } = await fork('filtered');
     const tasks = `/proc/${String(record.pid)}/task`;

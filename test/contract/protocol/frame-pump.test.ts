@@ -9,9 +9,10 @@ import {
   type Frame,
   FrameType,
   maxDataBytes,
-  preamble,
+  preambleOf,
   streamWindowBytes,
 } from '../../../hyperstart/protocol/frame.ts';
+import { preamble } from '../../support/golden-frames.ts';
 import { buildPump, PumpProcess } from '../../support/pump-process.ts';
 
 let binary: string;
@@ -267,6 +268,20 @@ describe('a session', () => {
     await using pump = new PumpProcess(binary);
     pump.write(Buffer.concat([randomBytes(5000), preamble.subarray(0, 9)]));
     expect(await pump.connect()).toEqual(['session']);
+  });
+
+  it('is that of the last host, whose key it repeats', async () => {
+    await using pump = await openPump();
+    const before = pump.rawHex.length;
+    const another = preambleOf(Uint8Array.of(1, 2, 3, 4));
+    pump.write(another);
+    pump.message({ type: 'hello' });
+    pump.message({ type: 'hello' });
+    expect(await pump.connect()).toEqual(['session']);
+    const answers = pump.rawHex.slice(before);
+    for (const key of [another, preamble]) {
+      expect(answers.split(Buffer.from(key).toString('hex'))).toHaveLength(2);
+    }
   });
 
   it('takes nothing but messages before its hello is answered', async () => {

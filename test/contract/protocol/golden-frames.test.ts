@@ -1,8 +1,13 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 
 import { encodeFrame, FrameDecoder } from '../../../hyperstart/protocol/frame-codec.ts';
-import { FrameType, maxMessageBytes, preamble } from '../../../hyperstart/protocol/frame.ts';
-import { goldenFrames, goldenPreamble, refusedHeaders } from '../../support/golden-frames.ts';
+import { FrameType, maxMessageBytes } from '../../../hyperstart/protocol/frame.ts';
+import {
+  goldenFrames,
+  goldenPreamble,
+  preamble,
+  refusedHeaders,
+} from '../../support/golden-frames.ts';
 import { buildPump, PumpProcess } from '../../support/pump-process.ts';
 
 let binary: string;
@@ -20,13 +25,13 @@ describe('the host’s end', () => {
   });
 
   it.each(Object.values(goldenFrames))('writes and reads $name as its golden bytes', (golden) => {
-    const decoder = new FrameDecoder();
+    const decoder = new FrameDecoder(preamble);
     expect(toHex(encodeFrame(golden.frame))).toBe(golden.hex);
     expect(decoder.push(fromHex(goldenPreamble + golden.hex))).toEqual([golden.frame]);
   });
 
   it.each(refusedHeaders)('refuses %s', (_, hex) => {
-    const decoder = new FrameDecoder();
+    const decoder = new FrameDecoder(preamble);
     decoder.push(preamble);
     expect(() => decoder.push(fromHex(hex))).toThrow('protocol violation');
   });

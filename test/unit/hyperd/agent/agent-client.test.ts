@@ -12,8 +12,9 @@ import {
   streamWindowBytes,
 } from '../../../../hyperstart/protocol/frame.ts';
 import { protocolVersion } from '../../../../hyperstart/protocol/version.ts';
+import { preamble } from '../../../support/golden-frames.ts';
 import { processConfig } from '../../../support/guest-bench.ts';
-import { ScriptedGuest, settle } from '../../../support/scripted-guest.ts';
+import { helloMessage, ScriptedGuest, settle } from '../../../support/scripted-guest.ts';
 
 const exec = { containerId: 'c1', execId: 'e1' } as const;
 
@@ -32,6 +33,13 @@ describe('opening a session', () => {
     const guest = new ScriptedGuest();
     guest.channel.write('rest of a frame HYPER-AGEN');
     expect((await guest.greet()).hello.protocolVersion).toBe(protocolVersion);
+  });
+
+  it('takes no answer that was meant for another host', async () => {
+    const guest = new ScriptedGuest();
+    guest.channel.write(preamble);
+    guest.message(helloMessage({ kernelRelease: 'stale' }));
+    expect((await guest.greet()).hello.kernelRelease).toBe('6.12');
   });
 
   it('refuses an agent of another version', async () => {

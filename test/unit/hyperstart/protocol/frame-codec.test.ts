@@ -14,8 +14,9 @@ import {
   FrameType,
   maxDataBytes,
   maxMessageBytes,
-  preamble,
+  preambleOf,
 } from '../../../../hyperstart/protocol/frame.ts';
+import { preamble } from '../../../support/golden-frames.ts';
 
 const streamId = fc.integer({ min: 1, max: 0xffffffff });
 const bytes = (min: number, max: number) => fc.uint8Array({ minLength: min, maxLength: max });
@@ -60,7 +61,7 @@ describe('FrameDecoder', () => {
       fc.property(frames, fc.array(fc.nat(), { maxLength: 20 }), (sent, cuts) => {
         const whole = join([preamble, ...sent.map(encodeFrame)]);
         const positions = cuts.map((cut) => cut % (whole.length + 1)).sort((a, b) => a - b);
-        const decoder = new FrameDecoder();
+        const decoder = new FrameDecoder(preamble);
         const got = [0, ...positions].flatMap((start, index) =>
           decoder.push(whole.subarray(start, positions[index] ?? whole.length)),
         );
@@ -72,7 +73,7 @@ describe('FrameDecoder', () => {
   it('gives back what was encoded when it comes byte by byte', () => {
     fc.assert(
       fc.property(frames, (sent) => {
-        const decoder = new FrameDecoder();
+        const decoder = new FrameDecoder(preamble);
         const whole = join([preamble, ...sent.map(encodeFrame)]);
         const got = [...whole].flatMap((byte) => decoder.push(Uint8Array.of(byte)));
         expect(got).toEqual(sent);
@@ -83,14 +84,14 @@ describe('FrameDecoder', () => {
   it('skips whatever comes before the preamble', () => {
     fc.assert(
       fc.property(garbage, frames, (noise, sent) => {
-        const decoder = new FrameDecoder();
+        const decoder = new FrameDecoder(preamble);
         expect(decoder.push(join([noise, preamble, ...sent.map(encodeFrame)]))).toEqual(sent);
       }),
     );
   });
 
   it('finds the preamble after the start of one', () => {
-    const decoder = new FrameDecoder();
+    const decoder = new FrameDecoder(preamble);
     for (let length = 1; length < preamble.length; length++) {
       expect(decoder.push(preamble.subarray(0, length))).toEqual([]);
     }
@@ -98,10 +99,22 @@ describe('FrameDecoder', () => {
     expect(decoder.push(join([preamble, encodeFrame(end)]))).toEqual([end]);
   });
 
+  it('skips the preamble of another session, and what follows it', () => {
+    const key = fc.uint8Array({ minLength: 4, maxLength: 4 });
+    const another = key.map(preambleOf).filter((other) => !Buffer.from(other).equals(preamble));
+    fc.assert(
+      fc.property(another, frames, frames, (other, before, sent) => {
+        const decoder = new FrameDecoder(preamble);
+        const whole = [other, ...before.map(encodeFrame), preamble, ...sent.map(encodeFrame)];
+        expect(decoder.push(join(whole))).toEqual(sent);
+      }),
+    );
+  });
+
   it('answers any bytes with frames that keep the rules or with FrameError', () => {
     fc.assert(
       fc.property(fc.array(bytes(0, 64), { maxLength: 10 }), (parts) => {
-        const decoder = new FrameDecoder();
+        const decoder = new FrameDecoder(preamble);
         decoder.push(preamble);
         try {
           for (const got of parts.flatMap((part) => decoder.push(part))) {
@@ -116,7 +129,7 @@ describe('FrameDecoder', () => {
   });
 
   it('takes payloads of the largest sizes, and refuses one byte more', () => {
-    const decoder = new FrameDecoder();
+    const decoder = new FrameDecoder(preamble);
     const message = {
       type: FrameType.message,
       streamId: 0,
@@ -132,7 +145,7 @@ describe('FrameDecoder', () => {
   it('does not allocate for a size that it refuses', () => {
     const before = process.memoryUsage().arrayBuffers;
     for (let attempt = 0; attempt < 100; attempt++) {
-      const decoder = new FrameDecoder();
+      const decoder = new FrameDecoder(preamble);
       decoder.push(preamble);
       expect(() => decoder.push(header(0xffffffff, 0, FrameType.message))).toThrow(
         'frame type 1 with 4294967295 bytes',
