@@ -6,7 +6,9 @@ import { hostOf } from './host.ts';
 import { sentRequestVariable } from './run-request-text.ts';
 
 /** Our own environment: what a bare `-e NAME` passes on, and where hyperd is. */
-export const ownEnvironment: Readonly<Record<string, string | undefined>> = process.env;
+export function ownEnvironment(): Readonly<Record<string, string | undefined>> {
+  return process.env;
+}
 
 /** The installed package; the bundle lies as deep in it as this file does. */
 export const packageRoot = path.join(import.meta.dirname, '..');

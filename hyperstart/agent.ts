@@ -5,7 +5,6 @@ import { DeviceWatcher } from './devices.ts';
 import { DiskMounts } from './disk-mounts.ts';
 import { DiskFinder } from './disk.ts';
 import { guard } from './guard.ts';
-import { kernelFile, kibOf } from './files.ts';
 import { configureNetwork } from './network.ts';
 import { watchMemoryPressure } from './pressure.ts';
 import { ParkedDevices } from './parked-devices.ts';
@@ -24,13 +23,11 @@ import { during, RequestError } from './request-error.ts';
 import { AgentServer, type MethodHandlers } from './server.ts';
 import { Shutdown } from './shutdown.ts';
 import { readStats } from './stats.ts';
-import type { Channel, Sys } from './sys/sys.ts';
+import type { Channel, MemorySize, Sys } from './sys/sys.ts';
 import { trimMemory } from './trim.ts';
 
 const portName = 'hyper.control';
 const nothing: Empty = {};
-
-type MemoryAtBoot = Pick<GuestHello, 'memoryTotalKiB' | 'memoryAvailableKiB'>;
 
 /** Everything that hyperstart does after boot: the pod, its containers, and who asks for them. */
 export class Agent {
@@ -45,7 +42,7 @@ export class Agent {
   readonly #shutdown: Shutdown;
   #pod: 'bare' | 'configuring' | 'configured' = 'bare';
   #isPrepared = false;
-  #memory: MemoryAtBoot | null = null;
+  #memory: MemorySize | null = null;
 
   /** Opens the channel; from then on the event loop drives everything. */
   constructor(sys: Sys, timeline: BootTimeline) {
@@ -124,13 +121,14 @@ export class Agent {
   }
 
   #hello(): GuestHello {
-    this.#memory ??= readMemory(this.#sys);
+    this.#memory ??= this.#sys.memory();
     return {
       type: 'hello',
       protocolVersion,
       kernelRelease: this.#sys.kernelRelease(),
       bootTimeline: this.#timeline,
-      ...this.#memory,
+      memoryTotalKiB: this.#memory.totalKiB,
+      memoryFreeKiB: this.#memory.freeKiB,
       processes: this.#processes.statuses(),
     };
   }
@@ -243,12 +241,4 @@ export class Agent {
     await configureNetwork(context, pod, cancellation);
     this.#pod = 'configured';
   }
-}
-
-function readMemory(sys: Sys): MemoryAtBoot {
-  const meminfo = kernelFile(sys, '/proc/meminfo') ?? '';
-  return {
-    memoryTotalKiB: kibOf(meminfo, 'MemTotal'),
-    memoryAvailableKiB: kibOf(meminfo, 'MemAvailable'),
-  };
 }

@@ -84,21 +84,31 @@ async function buildInto(scratch: string, quickjs: string, program: string): Pro
   await run(compiler, [...options, '-o', bytecode, path.basename(script)], { cwd: scratch });
   const native = path.join(here, 'sys/native');
   const sources = (await readdir(native)).filter((file) => file.endsWith('.c')).sort();
-  const binary = path.join(out, 'init');
+  const maker = path.join(scratch, 'maker');
   await run('musl-gcc', [
     ...compilerFlags,
-    ...['-Wall', '-Wextra', '-Wno-unused-parameter', `-I${quickjs}`, '-o', binary],
+    ...['-Wall', '-Wextra', '-Wno-unused-parameter', `-I${quickjs}`, '-o', maker],
     ...sources.map((file) => path.join(native, file)),
     bytecode,
     ...quickjsFiles.map((name) => path.join(quickjs, `${name}.musl.o`)),
     ...['-Wl,--gc-sections', '-Wl,--build-id=none', '-s', '-lm'],
+    ...['-no-pie', `-Wl,-T,${path.join(native, 'snapshot.ld')}`],
   ]);
+  const binary = path.join(out, 'init');
+  await addSnapshot(maker, binary);
   const initrd = buildInitrd([
     ...['dev', 'proc', 'sys', 'run'].map((name) => ({ path: name, mode: 0o040755 })),
     { path: 'dev/console', mode: 0o020600, device: [5, 1] as const },
     { path: 'init', mode: 0o100755, content: await readFile(binary) },
   ]);
   await writeFile(path.join(out, 'initrd'), initrd);
+}
+
+/** A binary in which the program is loaded already: what `maker` has in memory when it has done that. */
+async function addSnapshot(maker: string, binary: string): Promise<void> {
+  const snapshot = `${maker}.snapshot`;
+  await run(maker, [snapshot]);
+  await run('objcopy', ['--update-section', `.snapshot=${snapshot}`, maker, binary]);
 }
 
 /** Whether there is an engine already: making one takes minutes, and the network. */
@@ -147,7 +157,7 @@ async function hashInputs(program: string): Promise<string> {
   const compiler = await run('musl-gcc', ['-dumpfullversion']);
   const hash = createHash('sha256').update(compiler.stdout).update(process.arch);
   const files = await readdir(here, { recursive: true });
-  for (const file of files.filter((name) => /\.(ts|c|h)$/.test(name)).sort()) {
+  for (const file of files.filter((name) => /\.(ts|c|h|ld)$/.test(name)).sort()) {
     hash.update(file).update(await readFile(path.join(here, file)));
   }
   hash.update(path.relative(here, program)).update(await readFile(program));

@@ -1,3 +1,5 @@
+import * as native from 'hyper:native';
+
 import { Agent } from './agent.ts';
 import { bootGuest, type BootTimeline, toTenths } from './boot.ts';
 import { messageOf } from './request-error.ts';
@@ -19,4 +21,4 @@ function main(): void {
   }
 }
 
-main();
+native.begin(main);

@@ -37,7 +37,7 @@ export async function measureAgentReady(
   return {
     helloMs,
     ...toBootParts(helloMs, hello.bootTimeline),
-    usedKiB: hello.memoryTotalKiB - hello.memoryAvailableKiB,
+    usedKiB: hello.memoryTotalKiB - hello.memoryFreeKiB,
     kernelRelease: hello.kernelRelease,
   };
 }

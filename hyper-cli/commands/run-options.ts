@@ -172,7 +172,7 @@ function environment(options: RunOptions): readonly string[] {
   );
   return [...fromFiles, ...(options.env ?? [])].map((entry) => {
     // A bare name passes on our own value, as docker does.
-    const own = entry.includes('=') ? undefined : ownEnvironment[entry];
+    const own = entry.includes('=') ? undefined : ownEnvironment()[entry];
     return own === undefined ? entry : `${entry}=${own}`;
   });
 }

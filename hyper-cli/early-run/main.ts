@@ -27,7 +27,7 @@ function main(): void {
   const words = new Words(kernel, '/proc/self/cmdline');
   const sent = trySend(words.texts.slice(3));
   const [, node = 0, ...rest] = words.addresses;
-  const environment = [...environmentWords.addresses];
+  const environment = [...environmentWords().addresses];
   const variable = kernel.native.encodeText(`${sentRequestVariable}=${String(sent)}\0`);
   if (sent !== null) environment.push(kernel.native.addressOf(variable));
   unblockSignals();
@@ -40,7 +40,7 @@ function trySend(args: readonly string[]): number | null {
   try {
     const call = parseRunCall(args);
     if (call === null || call.options.pull === 'always') return null;
-    const address = parseHost(hostOf(call.host, ownEnvironment));
+    const address = parseHost(hostOf(call.host, ownEnvironment()));
     if (!('path' in address)) return null;
     const request = runRequest(call.image, call.command, call.options);
     const bytesOf = (text: string): ArrayBuffer => kernel.native.encodeText(text);
@@ -75,4 +75,4 @@ function unblockSignals(): void {
   kernel.call('unblock signals', 'rt_sigprocmask', SIG_UNBLOCK, set, null, signalSetBytes);
 }
 
-main();
+kernel.native.begin(main);

@@ -20,7 +20,7 @@ export interface GuestHello {
   readonly bootTimeline: Readonly<Record<string, number>>;
   /** Memory at the first hello: a clone tells that of its template. */
   readonly memoryTotalKiB: number;
-  readonly memoryAvailableKiB: number;
+  readonly memoryFreeKiB: number;
   readonly processes: readonly ProcessStatus[];
 }
 

@@ -130,7 +130,7 @@ const guestHello = shape<GuestHello>({
   kernelRelease: text,
   bootTimeline: timeline,
   memoryTotalKiB: count,
-  memoryAvailableKiB: count,
+  memoryFreeKiB: count,
   processes: list(shape<ProcessStatus>({ ...processRef, streams, exit: nullable(processExit) })),
 });
 

@@ -12,6 +12,7 @@ import {
 } from './constants.ts';
 import { EINVAL } from './errno.ts';
 import { getUint64, type Kernel, setUint64, struct } from './kernel.ts';
+import type { MemorySize } from './sys.ts';
 import { decodeBase64 } from './text.ts';
 
 const consoleFd = 2;
@@ -76,6 +77,15 @@ export class Machine {
     const start = 2 * utsFieldBytes;
     const end = new Uint8Array(names).indexOf(0, start);
     return this.#kernel.native.decodeText(names, start, end - start);
+  }
+
+  memory(): MemorySize {
+    const info = new ArrayBuffer(112);
+    this.#kernel.call('read the memory size', 'sysinfo', info);
+    const view = new DataView(info);
+    // struct sysinfo: uptime, three loads, then sizes in units of mem_unit, which is 1 on 64 bits.
+    const kib = (offset: number): number => getUint64(view, offset) / 1024;
+    return { totalKiB: kib(32), freeKiB: kib(40) };
   }
 
   setHostname(name: string): void {

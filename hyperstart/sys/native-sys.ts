@@ -33,6 +33,7 @@ export const nativeSys: Sys = {
     machine.addEntropy(base64);
   },
   kernelRelease: () => machine.kernelRelease(),
+  memory: () => machine.memory(),
   setHostname: (name) => {
     machine.setHostname(name);
   },

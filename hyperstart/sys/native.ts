@@ -19,6 +19,11 @@ export interface Native {
   spawn(flags: number, cgroupFd: number, reportFd: number, plan: ArrayBuffer): number;
   /** Calls back while this one descriptor is readable: an epoll set with all others. 0 or -errno. */
   listen(fd: number, callback: () => void): number;
+  /**
+   * Calls back when the program runs. What it does before is done when the binary is built, and no
+   * system calls: what it has in memory then is there from the beginning.
+   */
+  begin(callback: () => void): void;
   /** When this process began to run, in milliseconds since the kernel did. */
   startedMs(): number;
   powerOff(): never;

@@ -1,3 +1,10 @@
+/** Memory of the VM. */
+export interface MemorySize {
+  readonly totalKiB: number;
+  /** Without what could be freed. */
+  readonly freeKiB: number;
+}
+
 /**
  * The mechanism that hyperstart stands on: what the C module offers to TypeScript. Everything outside
  * this folder gets a `Sys` handed in, so that it runs on Node with a fake one in tests. Only main.ts
@@ -20,6 +27,7 @@ export interface Sys {
   /** Mixes bytes (base64) into the kernel's random pool and credits them. */
   addEntropy(base64: string): void;
   kernelRelease(): string;
+  memory(): MemorySize;
   setHostname(name: string): void;
   setDomainname(name: string): void;
   /** Syncs all filesystems. */

@@ -56,6 +56,7 @@ export const systemCalls = {
   statx: 332,
   symlinkat: 266,
   sync: 162,
+  sysinfo: 99,
   timerfd_create: 283,
   timerfd_settime: 286,
   umask: 95,

@@ -9,17 +9,26 @@ const eventBytes = 12;
 /** Callbacks for descriptors: an epoll set of our own within that of the C module. */
 export class Watches {
   readonly #kernel: Kernel;
-  readonly #set: number;
   readonly #callbacks = new Map<number, Callback>();
   readonly #event = new ArrayBuffer(eventBytes);
+  #openSet: number | null = null;
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
-    this.#set = kernel.call('make an epoll set', 'epoll_create1', O_CLOEXEC);
-    const listening = kernel.native.listen(this.#set, () => {
+  }
+
+  get #set(): number {
+    this.#openSet ??= this.#open();
+    return this.#openSet;
+  }
+
+  #open(): number {
+    const set = this.#kernel.call('make an epoll set', 'epoll_create1', O_CLOEXEC);
+    const listening = this.#kernel.native.listen(set, () => {
       this.#dispatch();
     });
-    kernel.check('listen to the epoll set', listening);
+    this.#kernel.check('listen to the epoll set', listening);
+    return set;
   }
 
   /** Calls back while the descriptor has one of these epoll events. */

@@ -117,7 +117,7 @@ export class FakeGuest {
         kernelRelease: '6.12.0-fake',
         bootTimeline: { kernel: 0.02, mounts: 0.03, channel: 0.04 },
         memoryTotalKiB: 1000,
-        memoryAvailableKiB: 900,
+        memoryFreeKiB: 900,
         processes: [...this.#processes.values()].map(({ ref, config, exit }) => ({
           ...ref,
           streams: config.streams,

@@ -34,6 +34,10 @@ export class FakeNative implements Native {
     return this.handlers.get(name)?.(...args) ?? succeeded;
   }
 
+  begin(callback: () => void): void {
+    callback();
+  }
+
   /** Arguments of all calls of this name. */
   argumentsOf(name: string): readonly (readonly SystemCallArgument[])[] {
     return this.calls.filter((call) => call[0] === name).map((call) => call.slice(1));

@@ -3,6 +3,7 @@ import type {
   Channel,
   ChannelHandlers,
   ChildExit,
+  MemorySize,
   MountOptions,
   NetworkSys,
   OpenedPath,
@@ -74,7 +75,6 @@ export class FakeSys implements Sys {
     for (const path of ['/proc', '/dev', '/run', imagePath]) {
       this.files.putDirectory(path);
     }
-    this.files.put('/proc/meminfo', 'MemTotal: 113000 kB\nMemFree: 1 kB\nMemAvailable: 97000 kB\n');
     this.files.put('/proc/pressure/memory', 'some avg10=12.50 avg60=0.00 avg300=0.00 total=1\n');
     this.files.put('/proc/sys/vm/max_map_count', '65530');
     this.files.put('/proc/sys/vm/compaction_proactiveness', '20');
@@ -156,6 +156,10 @@ export class FakeSys implements Sys {
 
   kernelRelease(): string {
     return '6.12.0-fake';
+  }
+
+  memory(): MemorySize {
+    return { totalKiB: 113000, freeKiB: 97000 };
   }
 
   setHostname(name: string): void {

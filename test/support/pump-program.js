@@ -99,22 +99,24 @@ const commands = {
   },
 };
 
-native.channelOpen(
-  () => {
-    happened.push('session');
-  },
-  (text) => {
-    const message = JSON.parse(text);
-    commands[message.type](message);
-  },
-  () => {
-    happened.push('disconnect');
-  },
-  (id) => {
-    tell({ drained: id });
-  },
-  (reason) => {
-    happened.push(reason);
-  },
-);
-native.channelAttach(3);
+native.begin(() => {
+  native.channelOpen(
+    () => {
+      happened.push('session');
+    },
+    (text) => {
+      const message = JSON.parse(text);
+      commands[message.type](message);
+    },
+    () => {
+      happened.push('disconnect');
+    },
+    (id) => {
+      tell({ drained: id });
+    },
+    (reason) => {
+      happened.push(reason);
+    },
+  );
+  native.channelAttach(3);
+});

@@ -127,7 +127,7 @@ export function helloMessage(changes: Partial<GuestHello> = {}): GuestHello {
     kernelRelease: '6.12',
     bootTimeline: { kernel: 1 },
     memoryTotalKiB: 1,
-    memoryAvailableKiB: 1,
+    memoryFreeKiB: 1,
     processes: [],
     ...changes,
   };

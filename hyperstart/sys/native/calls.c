@@ -39,6 +39,8 @@ static int convert(JSValueConst value, int64_t *argument, const char **string) {
 
 /* call(number, …): the result, or -errno as the kernel gives it. */
 NATIVE(native_call) {
+  if (!has_begun)
+    return JS_ThrowTypeError(context, "a system call while the program is being loaded");
   int64_t arguments[6] = {0};
   const char *strings[6] = {0};
   int64_t result = argc <= 7 ? 0 : -E2BIG;

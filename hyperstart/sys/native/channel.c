@@ -37,9 +37,9 @@ static struct header incoming;
 static size_t have;
 
 /* Memory that is not touched costs nothing, so the buffers are as large as they may have to be. */
-static uint8_t payload[max_message]; /* of a message or credit */
+static SCRATCH uint8_t payload[max_message]; /* of a message or credit */
 /* What goes out: control frames, and a data frame only when there is nothing else, so none waits long. */
-static uint8_t output[max_output];
+static SCRATCH uint8_t output[max_output];
 static size_t output_start, output_end;
 static bool output_overflow;
 

@@ -1,4 +1,4 @@
-/* Entry: prepares PID 1, loads the bytecode that qjsc made, enters the event loop. */
+/* Entry: prepares PID 1, lets the program begin, enters the event loop. */
 #include "native.h"
 
 #include <signal.h>
@@ -12,6 +12,7 @@ extern const uint32_t hyperstart_bytecode_size;
 
 JSContext *js;
 bool is_machine_init;
+bool has_begun;
 struct timespec started;
 
 /* stderr is the kernel's console. After it a reset, not a power-off: by that the host knows a crash. */
@@ -85,6 +86,15 @@ static void catch_crashes(void) {
     sigaction(crashes[i], &action, NULL);
 }
 
+static JSValue program;
+
+/* begin(callback) */
+NATIVE(native_begin) {
+  program = JS_DupValue(context, argv[0]);
+  return JS_UNDEFINED;
+}
+
+/* Loads the bytecode that qjsc made. */
 static void load_program(void) {
   JSRuntime *runtime = JS_NewRuntime2(&engine_memory, NULL);
   js = runtime == NULL ? NULL : JS_NewContextRaw(runtime);
@@ -105,6 +115,9 @@ static void load_program(void) {
       JS_ResolveModule(js, module) < 0)
     fatal_exception();
   finish(JS_EvalFunction(js, module));
+  if (!JS_IsFunction(js, program))
+    fatal("the program has nothing to begin with");
+  memory_is_loaded();
 }
 
 int main(int argc, char **argv) {
@@ -114,10 +127,16 @@ int main(int argc, char **argv) {
   /* The program of a rehearsal container: it shows the way that a real one will go. */
   if (argc == 2 && strcmp(argv[1], "rehearse") == 0)
     return write(STDOUT_FILENO, "ready\n", 6) != 6;
+  if (js == NULL) {
+    load_program();
+    return argc == 2 ? write_snapshot(argv[1]) : 1;
+  }
   is_machine_init = getpid() == 1;
   if (is_machine_init)
     catch_crashes();
   loop_init();
-  load_program();
+  JS_UpdateStackTop(JS_GetRuntime(js));
+  has_begun = true;
+  call_javascript(program, JS_UNDEFINED);
   loop_run();
 }

@@ -20,6 +20,8 @@ extern JSContext *js;
 
 /* True in the process that is PID 1 of the VM, false in tests. */
 extern bool is_machine_init;
+/* The program has been loaded, and this process is what it runs in. */
+extern bool has_begun;
 /* When this process began to run, by the clock of the kernel's start. */
 extern struct timespec started;
 /* Prints why hyperstart cannot go on and resets the VM, so that the host sees it end. */
@@ -31,6 +33,8 @@ void call_javascript(JSValueConst function, JSValue argument);
 
 /* memory.c */
 extern const JSMallocFunctions engine_memory;
+/* The program has been loaded: what is taken from now on is not part of the snapshot. */
+void memory_is_loaded(void);
 
 /* loop.c */
 
@@ -50,6 +54,13 @@ int watch_set(struct watch *watch, uint32_t events);
 /* module.c */
 int native_module_register(const char *name);
 int integer(JSValueConst value);
+
+/* snapshot.c */
+
+/* For buffers in which nothing is when the program has been loaded: the snapshot is without them. */
+#define SCRATCH __attribute__((section(".bss.scratch")))
+/* The exit code. */
+int write_snapshot(const char *path);
 
 /* calls.c */
 /* The result, or -errno. */
@@ -95,6 +106,7 @@ int container_init(char **argv);
   ENTRY(decodeText, 3, native_decode_text) \
   ENTRY(addressOf, 1, native_address_of) \
   ENTRY(listen, 2, native_listen) \
+  ENTRY(begin, 1, native_begin) \
   ENTRY(startedMs, 0, native_started_ms) \
   ENTRY(powerOff, 0, native_power_off) \
   ENTRY(channelOpen, 5, channel_open) \

@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 
 import fc from 'fast-check';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 
 import { encodeFrame } from '../../../hyperstart/protocol/frame-codec.ts';
 import {
@@ -272,16 +272,18 @@ describe('a session', () => {
 
   it('is that of the last host, whose key it repeats', async () => {
     await using pump = await openPump();
-    const before = pump.rawHex.length;
     const another = preambleOf(Uint8Array.of(1, 2, 3, 4));
+    const timesRepeated = (key: Uint8Array): number =>
+      pump.rawHex.split(Buffer.from(key).toString('hex')).length - 1;
+    expect(timesRepeated(preamble)).toBe(1);
+    pump.restartDecoder();
     pump.write(another);
     pump.message({ type: 'hello' });
-    pump.message({ type: 'hello' });
+    await vi.waitFor(() => {
+      expect(timesRepeated(another)).toBe(1);
+    });
     expect(await pump.connect()).toEqual(['session']);
-    const answers = pump.rawHex.slice(before);
-    for (const key of [another, preamble]) {
-      expect(answers.split(Buffer.from(key).toString('hex'))).toHaveLength(2);
-    }
+    expect(timesRepeated(preamble)).toBe(2);
   });
 
   it('takes nothing but messages before its hello is answered', async () => {

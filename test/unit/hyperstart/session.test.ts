@@ -11,7 +11,7 @@ describe('a session', () => {
       kernelRelease: '6.12.0-fake',
       bootTimeline: { kernel: 90, mounts: 100, channel: 100 },
       memoryTotalKiB: 113000,
-      memoryAvailableKiB: 97000,
+      memoryFreeKiB: 97000,
       processes: [],
     });
   });

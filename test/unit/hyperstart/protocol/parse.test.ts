@@ -82,7 +82,7 @@ const hello: GuestHello = {
   kernelRelease: '6.12.0-hyper',
   bootTimeline: { kernel: 900.5, ready: 950 },
   memoryTotalKiB: 120_000,
-  memoryAvailableKiB: 100_000,
+  memoryFreeKiB: 100_000,
   processes: [
     {
       containerId: 'c1',

@@ -1,0 +1,3 @@
+import * as native from 'hyper:native';
+
+native.encodeText('idle');
