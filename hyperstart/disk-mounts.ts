@@ -16,6 +16,7 @@ export class DiskMounts {
   readonly #directory: string;
   readonly #type: string;
   readonly #flags: number;
+  readonly #data: string;
   readonly #mounts = new Map<string, DiskMount>();
   #next = 0;
 
@@ -24,6 +25,8 @@ export class DiskMounts {
     this.#directory = `/run/${kind}`;
     this.#type = kind === 'layers' ? 'erofs' : 'ext4';
     this.#flags = kind === 'layers' ? MountFlag.readOnly | MountFlag.noDev : MountFlag.noDev;
+    // Else a thread reads the bitmaps of all block groups, most of which nobody will ever need.
+    this.#data = kind === 'layers' ? '' : 'no_prefetch_block_bitmaps';
   }
 
   /**
@@ -41,8 +44,8 @@ export class DiskMounts {
     const action = `mounting disk ${serial} (${device}, ${this.#type})`;
     for (const directory of [this.#directory, path])
       steps.push({ action, kind: 'directory', path: directory });
-    const mount = { source: device, target: path, type: this.#type, flags: this.#flags, data: '' };
-    steps.push({ action, kind: 'mount', mount });
+    const how = { type: this.#type, flags: this.#flags, data: this.#data };
+    steps.push({ action, kind: 'mount', mount: { source: device, target: path, ...how } });
     this.#mounts.set(serial, { path, users: 1 });
     return path;
   }

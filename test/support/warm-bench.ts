@@ -52,7 +52,7 @@ export class WarmBench implements AsyncDisposable {
       const bench = new WarmBench(pods);
       resolve(bench);
       pods.driver.templates = bench.templates;
-      pods.programs.set('/rehearsal', () => Promise.resolve(0));
+      pods.programs.set('rehearsal', () => Promise.resolve(0));
       pods.warm = {
         ...{ templates: true, poolSize: 0, poolMax: 0, poolMemoryMiB: 512 },
         makeLayer,

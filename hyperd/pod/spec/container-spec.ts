@@ -55,7 +55,8 @@ export interface ContainerSpec {
   readonly stopTimeoutSeconds: number;
 }
 
-const defaultDiskBytes = 10 * 1024 * mebibyte;
+/** Of a container's writable disk. */
+export const defaultDiskBytes = 10 * 1024 * mebibyte;
 const minimumDiskBytes = 32 * mebibyte;
 const defaultShmBytes = 64 * mebibyte;
 const defaultStopSeconds = 10;

@@ -5,16 +5,23 @@ import { pack } from 'tar-stream';
 import { HyperError } from '../../base/error.ts';
 
 const programName = 'rehearsal';
-/** Command line of the rehearsal container; hyperstart's own program knows the word. */
-export const rehearsalCommand: readonly string[] = [`/${programName}`, 'rehearse'];
+/** Command line of the rehearsal container, found by its PATH; hyperstart's own program knows the word. */
+export const rehearsalCommand: readonly string[] = [programName, 'rehearse'];
+
+/** What images have: a start finds these directories, and adds files to one. */
+const directories = ['bin', 'dev', 'etc', 'proc', 'sys', 'tmp'];
+const accounts = [
+  ['etc/passwd', 'root:x:0:0:root:/root:/bin/sh\n'],
+  ['etc/group', 'root:x:0:\n'],
+] as const;
 
 const headerBytes = 110;
 const nameSizeField = 94;
 const fileSizeField = 54;
 
 /**
- * The tar of a layer for rehearsal containers: hyperstart itself as the only program, taken out of the
- * initramfs, so that nothing of a user's is ever in a template.
+ * The tar of a layer for rehearsal containers: like an image, with hyperstart itself as the only program,
+ * taken out of the initramfs, so that nothing of a user's is ever in a template.
  */
 export async function rehearsalLayer(initrdPath: string): Promise<AsyncIterable<Buffer>> {
   const program = cpioFile(await readFile(initrdPath), 'init');
@@ -22,7 +29,10 @@ export async function rehearsalLayer(initrdPath: string): Promise<AsyncIterable<
     throw new HyperError('UNAVAILABLE', `${initrdPath}: no plain cpio archive with an init in it`);
   }
   const archive = pack();
-  archive.entry({ name: programName, mode: 0o755, mtime: new Date(0) }, program);
+  const mtime = new Date(0);
+  for (const name of directories) archive.entry({ name, type: 'directory', mode: 0o755, mtime });
+  for (const [name, text] of accounts) archive.entry({ name, mode: 0o644, mtime }, text);
+  archive.entry({ name: `bin/${programName}`, mode: 0o755, mtime }, program);
   archive.finalize();
   return archive as AsyncIterable<Buffer>;
 }

@@ -8,8 +8,7 @@ import type { AgentConnection } from '../agent-connection.ts';
 import { toStartParams } from '../agent-start.ts';
 import type { PodContext } from '../context.ts';
 import type { ProcessExits } from '../process-exits.ts';
-import { toContainerSpec } from '../spec/container-spec.ts';
-import { mebibyte } from '../spec/sizes.ts';
+import { defaultDiskBytes, toContainerSpec } from '../spec/container-spec.ts';
 import { rehearsalCommand } from './rehearsal-layer.ts';
 import { blankMacAddress } from './template.ts';
 
@@ -22,8 +21,15 @@ export interface RehearsingVm {
   readonly runDirectory: string;
 }
 
+export interface RehearsalOptions {
+  /** Image of the layer that the container is made of. */
+  readonly layerFile: string;
+  /** With a terminal. */
+  readonly tty?: boolean;
+  readonly signal: AbortSignal;
+}
+
 const containerId = 'rehearsal';
-const diskBytes = 32 * mebibyte;
 /** An address for documentation (RFC 5737): the TAP is guarded, nothing leaves. */
 const endpoint = {
   macAddress: '02:00:00:00:00:02',
@@ -39,12 +45,12 @@ const endpoint = {
 export async function rehearse(
   context: PodContext,
   machine: RehearsingVm,
-  options: { readonly layerFile: string; readonly signal: AbortSignal },
+  options: RehearsalOptions,
 ): Promise<void> {
   const { vm, agent } = machine;
-  const { signal } = options;
+  const { signal, tty = false } = options;
   const writable = path.join(machine.runDirectory, 'rehearsal.raw');
-  await context.templates.clone(diskBytes, writable);
+  await context.templates.clone(defaultDiskBytes, writable);
   await using undo = new AsyncDisposableStack();
   undo.defer(() => rm(writable, { force: true }));
   await agent.request('park', {}, signal);
@@ -57,7 +63,7 @@ export async function rehearse(
     const { guestName } = await vm.plug(disk, signal);
     guestNames.set(disk.id, guestName);
   }
-  await runContainer(context, machine, { guestNames, signal });
+  await runContainer(context, machine, { guestNames, tty, signal });
   await agent.request('park', {}, signal);
   for (const disk of disks) await vm.unplug(disk.id, signal);
 }
@@ -65,15 +71,19 @@ export async function rehearse(
 async function runContainer(
   context: PodContext,
   { agent, exits, hasNic }: RehearsingVm,
-  options: { readonly guestNames: ReadonlyMap<string, string>; readonly signal: AbortSignal },
+  options: {
+    readonly guestNames: ReadonlyMap<string, string>;
+    readonly tty: boolean;
+    readonly signal: AbortSignal;
+  },
 ): Promise<void> {
-  const { guestNames, signal } = options;
-  const config = { Image: '', Cmd: rehearsalCommand, Hostname: 'rehearsal' };
+  const { guestNames, tty, signal } = options;
+  const config = { Image: '', Cmd: rehearsalCommand, Hostname: 'rehearsal', Tty: tty };
   const spec = toContainerSpec(config, {}, context.capacity);
   const streams = {
     stdin: null,
     stdout: agent.allocateStreamId(),
-    stderr: agent.allocateStreamId(),
+    stderr: tty ? null : agent.allocateStreamId(),
   };
   const ref = { containerId, execId: null };
   const ended = exits.expect(ref);
@@ -87,7 +97,9 @@ async function runContainer(
     endpoint: hasNic ? { ...endpoint, podId: '', tapName: '', mtu: 1500, ports: [] } : null,
   });
   await agent.request('start', params, signal);
-  for (const id of [streams.stdout, streams.stderr]) agent.openReadable(id).resume();
+  for (const id of [streams.stdout, streams.stderr]) {
+    if (id !== null) agent.openReadable(id).resume();
+  }
   const { exitCode } = await unlessAborted(ended, signal);
   if (exitCode !== 0) {
     throw new HyperError('INTERNAL', `its process ended with exit code ${String(exitCode)}`);

@@ -124,9 +124,10 @@ int main(int argc, char **argv) {
   clock_gettime(CLOCK_BOOTTIME, &started);
   if (argc >= 3 && strcmp(argv[0], "hyper-init") == 0)
     return container_init(argv);
-  /* The program of a rehearsal container: it shows the way that a real one will go. */
   if (argc == 2 && strcmp(argv[1], "rehearse") == 0)
-    return write(STDOUT_FILENO, "ready\n", 6) != 6;
+    return rehearse();
+  if (argc == 2 && strcmp(argv[1], "answer") == 0)
+    return answer_rehearsal();
   if (js == NULL) {
     load_program();
     return argc == 2 ? write_snapshot(argv[1]) : 1;

@@ -98,6 +98,12 @@ uint32_t stream_next_drained(void);
 /* `docker run --init`: argv is hyper-init, error descriptor, program, its arguments. */
 int container_init(char **argv);
 
+/* rehearse.c */
+/* The exit code. */
+int rehearse(void);
+/* What a rehearsal says at its end, and a child of it. */
+int answer_rehearsal(void);
+
 /* What TypeScript may call (native.ts): its name there, how many arguments, and where it is. */
 #define NATIVE_FUNCTIONS(ENTRY) \
   ENTRY(call, 1, native_call) \

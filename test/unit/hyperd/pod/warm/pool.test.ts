@@ -145,7 +145,7 @@ describe('the pool', () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'Date'] });
     await using bench = await WarmBench.open({ poolSize: 1 });
     await bench.untilWaiting(1);
-    bench.pods.programs.set('/rehearsal', () => Promise.resolve(7));
+    bench.pods.programs.set('rehearsal', () => Promise.resolve(7));
     bench.waiting[0]?.end({ reason: 'crashed', detail: 'killed' });
     await expect.poll(() => bench.pods.warnings).toHaveLength(2);
     expect(bench.pods.warnings[1]).toContain('its process ended with exit code 7');
@@ -157,7 +157,7 @@ describe('the pool', () => {
     expect(bench.templates.clones).toHaveLength(2);
     expect(bench.templates.made).toHaveLength(1);
 
-    bench.pods.programs.set('/rehearsal', () => Promise.resolve(0));
+    bench.pods.programs.set('rehearsal', () => Promise.resolve(0));
     vi.advanceTimersByTime(remakeMs);
     await bench.untilMade(2);
     await bench.untilWaiting(1);
@@ -171,13 +171,13 @@ describe('a container that comes while the only VM is being made', () => {
     await using bench = await WarmBench.open({ poolSize: 1 });
     await bench.untilWaiting(1);
     const { promise: rehearsed, resolve } = Promise.withResolvers<number>();
-    bench.pods.programs.set('/rehearsal', () => rehearsed);
+    bench.pods.programs.set('rehearsal', () => rehearsed);
     expect(await bench.start()).toBe('pool');
     await untilRehearsing(bench);
 
     const starting = bench.start();
     await delay(aWhileMs);
-    bench.pods.programs.set('/rehearsal', () => Promise.resolve(0));
+    bench.pods.programs.set('rehearsal', () => Promise.resolve(0));
     resolve(0);
 
     expect(await starting).toBe('pool');
@@ -244,7 +244,7 @@ describe('a container that comes while the only VM is being made', () => {
     await using bench = await WarmBench.open({ poolSize: 1 });
     await bench.untilWaiting(1);
     const { promise: rehearsed, resolve } = Promise.withResolvers<number>();
-    bench.pods.programs.set('/rehearsal', () => rehearsed);
+    bench.pods.programs.set('rehearsal', () => rehearsed);
     await bench.start();
     await untilRehearsing(bench);
 
@@ -340,7 +340,7 @@ describe('the end of the daemon', () => {
   it('ends a VM that is not ready yet', async () => {
     await using bench = await WarmBench.open({ poolSize: 1 });
     await bench.untilWaiting(1);
-    bench.pods.programs.set('/rehearsal', () => new Promise(() => undefined));
+    bench.pods.programs.set('rehearsal', () => new Promise(() => undefined));
     await bench.start();
     await expect.poll(() => bench.templates.clones).toHaveLength(2);
     await expect.poll(() => bench.pods.driver.alive.size).toBe(2);
@@ -352,7 +352,7 @@ describe('the end of the daemon', () => {
     expect(await bench.templateNames()).toHaveLength(1);
     expect((await bench.pods.leftovers()).runs).toHaveLength(1);
     expect(bench.pods.warnings).toEqual([]);
-    bench.pods.programs.set('/rehearsal', () => Promise.resolve(0));
+    bench.pods.programs.set('rehearsal', () => Promise.resolve(0));
     await bench.pods.restartDaemon();
   });
 

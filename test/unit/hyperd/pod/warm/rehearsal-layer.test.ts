@@ -25,24 +25,33 @@ async function layerOf(initrd: Uint8Array | string): Promise<AsyncIterable<Buffe
 }
 
 describe('the layer for rehearsals', () => {
-  it.each([0, 1, 2, 3])('holds the init of the initramfs alone (%i bytes over)', async (over) => {
-    const program = `ELF${'x'.repeat(100_000 + over)}`;
-    const initrd = buildInitrd([
-      { path: 'dev', mode: 0o040755 },
-      { path: 'dev/console', mode: 0o020600, device: [5, 1] },
-      { path: 'etc/init.conf', mode: 0o100644, content: Buffer.from('not this') },
-      { path: 'init', mode: 0o100755, content: Buffer.from(program) },
-      { path: 'last', mode: 0o100644, content: Buffer.from('nor this') },
-    ]);
+  it.each([0, 1, 2, 3])(
+    'holds the init of the initramfs as its only program (%i bytes over)',
+    async (over) => {
+      const program = `ELF${'x'.repeat(100_000 + over)}`;
+      const initrd = buildInitrd([
+        { path: 'dev', mode: 0o040755 },
+        { path: 'dev/console', mode: 0o020600, device: [5, 1] },
+        { path: 'etc/init.conf', mode: 0o100644, content: Buffer.from('not this') },
+        { path: 'init', mode: 0o100755, content: Buffer.from(program) },
+        { path: 'last', mode: 0o100644, content: Buffer.from('nor this') },
+      ]);
 
-    const entries: object[] = [];
-    for await (const entry of Readable.from(await layerOf(initrd)).pipe(extract())) {
-      const { name, mode, type } = entry.header;
-      entries.push({ name, mode, type, content: await text(entry) });
-    }
+      const entries: { name: string; mode: number | undefined; type: unknown; content: string }[] =
+        [];
+      for await (const entry of Readable.from(await layerOf(initrd)).pipe(extract())) {
+        const { name, mode, type } = entry.header;
+        entries.push({ name, mode, type, content: await text(entry) });
+      }
 
-    expect(entries).toEqual([{ name: 'rehearsal', mode: 0o755, type: 'file', content: program }]);
-  });
+      expect(entries.at(-1)).toEqual({
+        ...{ name: 'bin/rehearsal', mode: 0o755, type: 'file' },
+        content: program,
+      });
+      const files = entries.filter(({ type }) => type === 'file').map(({ name }) => name);
+      expect(files).toEqual(['etc/passwd', 'etc/group', 'bin/rehearsal']);
+    },
+  );
 
   it.each([
     ['a compressed initramfs', Buffer.from([0x1f, 0x8b, 8, 0])],

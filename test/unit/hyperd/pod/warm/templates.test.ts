@@ -136,7 +136,7 @@ describe('templates', () => {
 
   it('that cannot be made are told of once, and containers are booted', async () => {
     await using bench = await WarmBench.open({}, ({ pods }) => {
-      pods.programs.set('/rehearsal', () => Promise.resolve(7));
+      pods.programs.set('rehearsal', () => Promise.resolve(7));
     });
     await expect.poll(() => bench.pods.warnings).toHaveLength(1);
     expect(bench.pods.warnings[0]).toMatch(
