@@ -14,6 +14,11 @@ export class AddressPool {
     this.#next = this.gateway + 1;
   }
 
+  /** How many addresses are free. */
+  get free(): number {
+    return sizeOf(this.network) - 3 - this.#taken.size;
+  }
+
   /** A free address, going round so that one just released is not given out at once. UNAVAILABLE when all are taken. */
   allocate(): number {
     const first = this.gateway + 1;
@@ -28,7 +33,7 @@ export class AddressPool {
     }
     throw new HyperError(
       'UNAVAILABLE',
-      `no free address left in ${formatNetwork(this.network)}: remove containers or give hyperd a larger --subnet`,
+      `no free address left in ${formatNetwork(this.network)}: remove containers or give hyperd a larger --bridge-subnet`,
     );
   }
 

@@ -5,7 +5,7 @@ import { writeFile } from 'node:fs/promises';
 import { HyperError } from '../base/error.ts';
 import { tryLock } from '../base/file-lock.ts';
 import { AddressPool } from './address-pool.ts';
-import { Firewall } from './firewall.ts';
+import { Firewall, type Identity } from './firewall.ts';
 import {
   addTap,
   configureBridge,
@@ -46,6 +46,8 @@ export interface BridgeNetworkConfig {
 
 /** TAPs that wait for the next VMs. */
 const spareTaps = { size: 2, restMs: 500 };
+/** While so many addresses are free, a TAP has one before a pod wants it: no start waits for nft(8) then. */
+const plentyOfAddresses = 1024;
 
 const candidateSubnets = [
   '172.29.0.0/16',
@@ -117,6 +119,8 @@ class BridgeNetwork implements NetworkManager {
   readonly #pool: AddressPool;
   readonly #firewall: Firewall;
   readonly #reservations = new Set<PortReservation>();
+  /** By name of the TAP, for those that were made with an address. */
+  readonly #identities = new Map<string, Identity>();
   readonly #resources: AsyncDisposableStack;
   readonly #taps = new TapStock({ ...spareTaps, make: () => this.#makeTap() });
 
@@ -129,11 +133,11 @@ class BridgeNetwork implements NetworkManager {
 
   async createEndpoint(config: EndpointConfig, signal: AbortSignal): Promise<Endpoint> {
     await using undo = new AsyncDisposableStack();
-    const address = this.#pool.allocate();
-    undo.defer(() => {
-      this.#pool.release(address);
-    });
-    const podAddress = formatIpv4(address);
+    const tap = config.tap ?? undo.use(await this.prepareTap());
+    const { tapName } = tap;
+    const own = this.#identities.get(tapName) ?? null;
+    const identity = own ?? this.#allocate(undo);
+    const podAddress = identity.address;
     const ports = [...(await this.#reservePorts(config.ports, podAddress, undo))];
     if (hasIpv6()) {
       // Published everywhere means on IPv6 too, at the same port.
@@ -142,21 +146,44 @@ class BridgeNetwork implements NetworkManager {
       ports.push(...(await this.#reservePorts(onIpv6, podAddress, undo)));
     }
     const { gateway, mtu } = this.info;
-    const tap = config.tap ?? undo.use(await this.prepareTap());
     const record: EndpointRecord = {
       podId: config.podId,
-      tapName: tap.tapName,
-      macAddress: config.macAddress ?? macAddressOf(address),
-      address: `${formatIpv4(address)}/${String(this.#pool.network.prefixLength)}`,
+      tapName,
+      macAddress: config.macAddress ?? identity.macAddress,
+      address: `${podAddress}/${String(this.#pool.network.prefixLength)}`,
       gateway,
       mtu,
       ports,
     };
     signal.throwIfAborted();
-    await this.#firewall.add(record);
-    undo.defer(() => this.#firewall.remove(record));
+    await this.#admit(record, own, undo);
     signal.throwIfAborted();
     return new BridgeEndpoint(record, undo.move());
+  }
+
+  /** An address, released again by `undo`. */
+  #allocate(undo: AsyncDisposableStack): Identity {
+    const address = this.#pool.allocate();
+    undo.defer(() => {
+      this.#pool.release(address);
+    });
+    return { macAddress: macAddressOf(address), address: formatIpv4(address) };
+  }
+
+  /** Lets the firewall know an endpoint whose TAP has an identity of its own, or has none. */
+  async #admit(
+    record: EndpointRecord,
+    own: Identity | null,
+    undo: AsyncDisposableStack,
+  ): Promise<void> {
+    if (own === null) {
+      await this.#firewall.add(record);
+      undo.defer(() => this.#firewall.remove(record));
+      return;
+    }
+    await this.#firewall.publish(record, own);
+    this.#identities.set(record.tapName, { ...own, macAddress: record.macAddress });
+    undo.defer(() => this.#firewall.unpublish(record));
   }
 
   prepareTap(): Promise<PreparedTap> {
@@ -166,8 +193,10 @@ class BridgeNetwork implements NetworkManager {
   async #makeTap(): Promise<PreparedTap> {
     const tapName = tapNameOf(randomBytes(6).toString('hex'));
     const { bridgeName, mtu } = this.info;
-    await this.#firewall.guard(tapName);
     await using undo = new AsyncDisposableStack();
+    const identity = this.#pool.free < plentyOfAddresses ? null : this.#allocate(undo);
+    await this.#firewall.guard(tapName, identity);
+    if (identity !== null) this.#identities.set(tapName, identity);
     undo.defer(() => this.#removeTap(tapName));
     await addTap(tapName, bridgeName, mtu);
     const resources = undo.move();
@@ -177,7 +206,8 @@ class BridgeNetwork implements NetworkManager {
   /** The guard goes last: until then a guest could send under any name. */
   async #removeTap(tapName: string): Promise<void> {
     await removeLink(tapName);
-    await this.#firewall.unguard(tapName);
+    await this.#firewall.unguard(tapName, this.#identities.get(tapName) ?? null);
+    this.#identities.delete(tapName);
   }
 
   async adoptEndpoint(record: EndpointRecord): Promise<Endpoint> {
@@ -270,7 +300,7 @@ async function freeNetwork(bridgeName: string): Promise<Ipv4Network> {
     .find((candidate) => !routed.some((other) => overlaps(candidate, other)));
   if (free === undefined) {
     throw new HyperError('UNAVAILABLE', 'every default subnet overlaps a route of this host', {
-      hint: 'choose one with --subnet',
+      hint: 'choose one with --bridge-subnet',
     });
   }
   return free;

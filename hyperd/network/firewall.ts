@@ -1,6 +1,13 @@
 import { run } from '../base/subprocess.ts';
 import type { EndpointRecord, PortBinding } from './network-manager.ts';
 
+/** What a TAP may send as. */
+export interface Identity {
+  readonly macAddress: string;
+  /** IPv4, without a prefix length. */
+  readonly address: string;
+}
+
 export interface FirewallConfig {
   readonly bridgeName: string;
   readonly subnet: string;
@@ -24,7 +31,7 @@ export class Firewall {
   async install(): Promise<void> {
     const { bridgeName, subnet } = this.#config;
     const table = this.#table;
-    await nft(`
+    const tables = `
 table ip ${table} {}
 delete table ip ${table}
 table bridge ${table} {}
@@ -78,59 +85,88 @@ table bridge ${table} {
     ether type arp iifname . arp saddr ether . arp saddr ip @identities accept
     drop
   }
-}
-`);
+}`;
+    await nft([tables]);
   }
 
   async uninstall(): Promise<void> {
-    await nft(`delete table ip ${this.#table}\ndelete table bridge ${this.#table}\n`);
+    await nft([`delete table ip ${this.#table}`, `delete table bridge ${this.#table}`]);
   }
 
-  /** Drops whatever comes from a TAP until an endpoint says who may send there. */
-  async guard(tapName: string): Promise<void> {
-    await nft(this.#guardElement('add', tapName));
+  /** Drops whatever comes from a TAP, unless it is sent as this. null: until an endpoint says as what. */
+  async guard(tapName: string, identity: Identity | null): Promise<void> {
+    await nft(this.#tap('add', tapName, identity));
   }
 
-  async unguard(tapName: string): Promise<void> {
-    await nft(this.#guardElement('delete', tapName));
+  async unguard(tapName: string, identity: Identity | null): Promise<void> {
+    await nft(this.#tap('delete', tapName, identity));
   }
 
   /** The TAP is guarded, too. */
   async add(endpoint: EndpointRecord): Promise<void> {
-    await nft(this.#guardElement('add', endpoint.tapName) + this.#elements('add', endpoint));
+    const { tapName } = endpoint;
+    await nft([
+      ...this.#tap('add', tapName, identityOf(endpoint)),
+      ...this.#ports('add', endpoint),
+    ]);
   }
 
   /** The TAP stays guarded. */
   async remove(endpoint: EndpointRecord): Promise<void> {
-    await nft(this.#elements('delete', endpoint));
+    const identity = this.#identity('delete', endpoint.tapName, identityOf(endpoint));
+    await nft([identity, ...this.#ports('delete', endpoint)]);
   }
 
-  #guardElement(verb: 'add' | 'delete', tapName: string): string {
-    return `${verb} element bridge ${this.#table} ports { "${tapName}" }\n`;
-  }
-
-  #elements(verb: 'add' | 'delete', endpoint: EndpointRecord): string {
-    const table = this.#table;
-    const { tapName, macAddress } = endpoint;
-    const [address = ''] = endpoint.address.split('/');
-    const lines = [
-      `${verb} element bridge ${table} identities { "${tapName}" . ${macAddress} . ${address} }`,
-      ...endpoint.ports.filter(isIpv4).map((port) => {
-        const isAny = port.hostAddress === '' || port.hostAddress === '0.0.0.0';
-        const map = `${port.protocol}_${isAny ? 'any' : 'at'}`;
-        const key = `${isAny ? '' : `${port.hostAddress} . `}${String(port.hostPort)}`;
-        const target = `${address} . ${String(port.containerPort)}`;
-        return `${verb} element ip ${table} ${map} { ${key} : ${target} }`;
-      }),
+  /** The same for a TAP that has been guarded with an identity, which it keeps: its own, or that of the endpoint. */
+  async publish(endpoint: EndpointRecord, former: Identity): Promise<void> {
+    const { tapName } = endpoint;
+    const identity = identityOf(endpoint);
+    const change = [
+      this.#identity('delete', tapName, former),
+      this.#identity('add', tapName, identity),
     ];
-    return `${lines.join('\n')}\n`;
+    const isSame = former.macAddress === identity.macAddress;
+    await nft([...(isSame ? [] : change), ...this.#ports('add', endpoint)]);
   }
+
+  async unpublish(endpoint: EndpointRecord): Promise<void> {
+    await nft(this.#ports('delete', endpoint));
+  }
+
+  #tap(verb: Verb, tapName: string, identity: Identity | null): readonly string[] {
+    const guard = `${verb} element bridge ${this.#table} ports { "${tapName}" }`;
+    return identity === null ? [guard] : [guard, this.#identity(verb, tapName, identity)];
+  }
+
+  #identity(verb: Verb, tapName: string, { macAddress, address }: Identity): string {
+    const element = `"${tapName}" . ${macAddress} . ${address}`;
+    return `${verb} element bridge ${this.#table} identities { ${element} }`;
+  }
+
+  #ports(verb: Verb, endpoint: EndpointRecord): readonly string[] {
+    const { address } = identityOf(endpoint);
+    return endpoint.ports.filter(isIpv4).map((port) => {
+      const isAny = port.hostAddress === '' || port.hostAddress === '0.0.0.0';
+      const map = `${port.protocol}_${isAny ? 'any' : 'at'}`;
+      const key = `${isAny ? '' : `${port.hostAddress} . `}${String(port.hostPort)}`;
+      const target = `${address} . ${String(port.containerPort)}`;
+      return `${verb} element ip ${this.#table} ${map} { ${key} : ${target} }`;
+    });
+  }
+}
+
+type Verb = 'add' | 'delete';
+
+function identityOf({ macAddress, address }: EndpointRecord): Identity {
+  return { macAddress, address: address.split('/', 1)[0] ?? '' };
 }
 
 function isIpv4(port: PortBinding): boolean {
   return !port.hostAddress.includes(':');
 }
 
-async function nft(script: string): Promise<void> {
-  await run('nft', ['-f', '-'], { input: script });
+/** In one transaction; nothing is run for nothing. */
+async function nft(lines: readonly string[]): Promise<void> {
+  if (lines.length === 0) return;
+  await run('nft', ['-f', '-'], { input: `${lines.join('\n')}\n` });
 }
