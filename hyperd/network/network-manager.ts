@@ -4,7 +4,10 @@ export interface NetworkManager extends AsyncDisposable {
   readonly info: NetworkInfo;
   /** Gives a pod its address, TAP and published ports. On failure nothing is left behind. */
   createEndpoint(config: EndpointConfig, signal: AbortSignal): Promise<Endpoint>;
-  /** A TAP for a VM whose pod is yet to come: it is on the bridge and lets nothing through. */
+  /**
+   * A TAP for a VM whose pod is yet to come: it is on the bridge, and lets through what is sent as the address
+   * that is reserved with it, if there is one. Its endpoint will have that.
+   */
   prepareTap(): Promise<PreparedTap>;
   /** Takes over an endpoint that outlived the daemon: re-reserves address and ports, checks the TAP. */
   adoptEndpoint(record: EndpointRecord): Promise<Endpoint>;

@@ -59,7 +59,7 @@ function bootPhases({ kernel, channel }: Timeline): Timeline {
 }
 
 /**
- * Launches the VM, and gives it its place on the network meanwhile: until then its TAP lets nothing through.
+ * Launches the VM, and gives it its place on the network meanwhile: the guest's own side comes with the start.
  * What fails ends the other one.
  */
 async function launchConnected(
