@@ -277,5 +277,5 @@ function checkSubnet(subnet: string): string | null {
   const [address = '', bits = ''] = subnet.split('/');
   return isIPv4(address) && /^\d{1,2}$/.test(bits) && Number(bits) >= 8 && Number(bits) <= 29
     ? null
-    : 'is not an IPv4 network such as 172.29.0.0/16';
+    : 'is not an IPv4 network such as 172.29.0.0/16 (prefix 8 to 29)';
 }

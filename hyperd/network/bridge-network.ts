@@ -190,6 +190,13 @@ class BridgeNetwork implements NetworkManager {
     return this.#taps.take();
   }
 
+  async silence({ tapName }: PreparedTap): Promise<void> {
+    const identity = this.#identities.get(tapName);
+    if (identity === undefined) return;
+    await this.#firewall.silence(tapName, identity);
+    this.#identities.delete(tapName);
+  }
+
   async #makeTap(): Promise<PreparedTap> {
     const tapName = tapNameOf(randomBytes(6).toString('hex'));
     const { bridgeName, mtu } = this.info;

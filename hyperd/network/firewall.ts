@@ -102,6 +102,11 @@ table bridge ${table} {
     await nft(this.#tap('delete', tapName, identity));
   }
 
+  /** The TAP stays guarded, and may send as nobody. */
+  async silence(tapName: string, identity: Identity): Promise<void> {
+    await nft([this.#identity('delete', tapName, identity)]);
+  }
+
   /** The TAP is guarded, too. */
   async add(endpoint: EndpointRecord): Promise<void> {
     const { tapName } = endpoint;
@@ -117,7 +122,7 @@ table bridge ${table} {
     await nft([identity, ...this.#ports('delete', endpoint)]);
   }
 
-  /** The same for a TAP that has been guarded with an identity, which it keeps: its own, or that of the endpoint. */
+  /** For a TAP that was guarded with an identity: that becomes the endpoint's, and stays when the ports go. */
   async publish(endpoint: EndpointRecord, former: Identity): Promise<void> {
     const { tapName } = endpoint;
     const identity = identityOf(endpoint);

@@ -9,6 +9,8 @@ export interface NetworkManager extends AsyncDisposable {
    * that is reserved with it, if there is one. Its endpoint will have that.
    */
   prepareTap(): Promise<PreparedTap>;
+  /** Lets nothing through any more: the pod that has the TAP's VM is without a network. */
+  silence(tap: PreparedTap): Promise<void>;
   /** Takes over an endpoint that outlived the daemon: re-reserves address and ports, checks the TAP. */
   adoptEndpoint(record: EndpointRecord): Promise<Endpoint>;
   /** Removes every TAP of ours that is none of `tapNames`. */

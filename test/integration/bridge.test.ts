@@ -26,6 +26,17 @@ async function bridgeMacAddress(): Promise<string> {
   return bridge?.address ?? '';
 }
 
+/** TAPs that may send as nobody. */
+async function silentTaps(): Promise<number> {
+  const table = await output('nft', 'list', 'table', 'bridge', 'hyper0');
+  const namesIn = (set: string): readonly string[] => {
+    const [, elements = ''] = new RegExp(`set ${set} \\{([^}]*)\\}`).exec(table) ?? [];
+    return elements.match(/hyp[0-9a-f]{12}/g) ?? [];
+  };
+  const sending = new Set(namesIn('identities'));
+  return namesIn('ports').filter((name) => !sending.has(name)).length;
+}
+
 /** MAC and IPv4 addresses as which TAPs may send. */
 async function identities(): Promise<readonly string[]> {
   const text = await output('nft', 'list', 'set', 'bridge', 'hyper0', 'identities');
@@ -77,6 +88,19 @@ describe('the bridge', () => {
     expect(await identities()).toEqual([]);
     expect(await output('nft', 'list', 'map', 'ip', 'hyper0', 'tcp_at')).not.toContain('8080');
     expect(await output('nft', 'list', 'set', 'bridge', 'hyper0', 'ports')).not.toContain('"');
+  });
+
+  it('lets nothing through of a container without a network, which may have a VM with a NIC', async () => {
+    daemon = await TestDaemon.start(['busybox']);
+    await expect.poll(() => daemon.log, { timeout: 60_000 }).toContain('made the template for VMs');
+    expect(await silentTaps()).toBe(0);
+    await docker('run', '-d', '--name', 'lonely', '--network', 'none', 'busybox', 'sleep', '1000');
+    const timeline = '/hyper/containers/lonely/timeline';
+    const { Origin } = await daemon.api.json<{ Origin: string }>('GET', timeline);
+    expect(Origin).not.toBe('boot');
+    expect(await silentTaps()).toBe(1);
+    await docker('rm', '-f', 'lonely');
+    await expect.poll(silentTaps, { timeout: 10_000 }).toBe(0);
   });
 
   it('has every address of a small network for containers', async () => {

@@ -13,6 +13,8 @@ export class FakeNetwork implements NetworkManager {
     ...{ subnet: '10.0.0.0/24', gateway: '10.0.0.1' },
   };
   readonly taps = new Set<string>();
+  /** Names of those that let nothing through any more. */
+  readonly silenced = new Set<string>();
   /** By pod. */
   readonly endpoints = new Map<string, EndpointRecord>();
   /** Thrown instead of an endpoint. */
@@ -42,6 +44,11 @@ export class FakeNetwork implements NetworkManager {
       return Promise.resolve();
     };
     return Promise.resolve({ tapName, [Symbol.asyncDispose]: remove });
+  }
+
+  silence({ tapName }: PreparedTap): Promise<void> {
+    this.silenced.add(tapName);
+    return Promise.resolve();
   }
 
   adoptEndpoint(record: EndpointRecord): Promise<Endpoint> {

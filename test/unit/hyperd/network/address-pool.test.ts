@@ -15,7 +15,9 @@ describe('AddressPool', () => {
 
   it('gives out every address but gateway, network and broadcast, then says that none is left', () => {
     const pool = open();
+    expect(pool.free).toBe(5);
     const given = Array.from({ length: 5 }, () => formatIpv4(pool.allocate()));
+    expect(pool.free).toBe(0);
     expect(given).toEqual(['10.0.0.2', '10.0.0.3', '10.0.0.4', '10.0.0.5', '10.0.0.6']);
     expect(() => pool.allocate()).toThrow('no free address left in 10.0.0.0/29');
   });

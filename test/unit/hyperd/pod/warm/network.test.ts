@@ -34,16 +34,18 @@ describe('the network of a VM that was not booted', () => {
     ]);
   });
 
-  it('is left without driver for a container without a network', async () => {
+  it('is without driver and silent for a container without a network', async () => {
     const network = new FakeNetwork();
     await using bench = await openBench(network, 1);
     await bench.untilWaiting(1);
     const [guest] = bench.waiting;
+    const [clone] = bench.templates.clones;
 
     expect(await bench.start({ NetworkMode: 'none' })).toBe('pool');
 
     expect(guest?.lastStart?.pod?.interfaces).toEqual([]);
     expect(network.endpoints.size).toBe(0);
+    expect([...network.silenced]).toEqual([clone?.nic?.tapName]);
   });
 
   it('goes with its container', async () => {
